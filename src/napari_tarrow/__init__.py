@@ -1,0 +1,44 @@
+"""Learn what is irreversible in a live-cell movie: time arrow prediction, headless and in napari.
+
+The public names are loaded when they are first used, so that `import napari_tarrow` costs nothing:
+
+>>> import napari_tarrow as tarrow
+>>> model = tarrow.models.TimeArrowNet.from_folder(model_folder="runs/my_movie")  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .engine import models
+    from .engine.config import TrainConfig
+    from .engine.errors import UserError
+    from .engine.movies import Movie, open_movie
+    from .engine.training import Control, train
+
+__version__ = "0.1.0"
+
+__all__ = ["Control", "Movie", "TrainConfig", "UserError", "__version__", "models", "open_movie", "train"]
+
+_MODULE_OF = {
+    "Control": "engine.training",
+    "Movie": "engine.movies",
+    "TrainConfig": "engine.config",
+    "UserError": "engine.errors",
+    "open_movie": "engine.movies",
+    "train": "engine.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "models":
+        return importlib.import_module(".engine.models", __name__)
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
