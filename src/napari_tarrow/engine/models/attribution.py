@@ -1,0 +1,100 @@
+"""Grad-CAM at the projections: where a network looks to tell the order of the frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+
+from .tiles import project_tiled
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .network import TimeArrowNet
+
+CHUNK = 2**18  # pixels whose gradient is taken at a time
+
+
+def gradcam(
+    model: TimeArrowNet,
+    x: torch.Tensor | NDArray[np.floating[Any]],
+    class_id: int = 0,
+    norm: bool = False,
+    all_frames: bool = False,
+    tile_size: int | tuple[int, int] | None = (512, 512),
+) -> NDArray[np.float32]:
+    """Return the attribution map of one sequence, `|sum_f alpha_tf A_tf|` (Selvaraju et al. 2017, without its ReLU).
+
+    `A` are the projections and `alpha_tf` the sum over space of the gradient of the logit `class_id` with respect to
+    them. Computed in eval mode; tiles give what the whole image gives. A coarse map is enlarged bilinearly, corners
+    on corners.
+
+    Parameters
+    ----------
+    model
+        Left in the mode in which it was.
+    x : (T, C, H, W) float
+        A normalised sequence in true order.
+    class_id
+        The order to explain; 0 is the true one.
+    norm
+        Scale the map to 0..1.
+    all_frames
+        Sum the maps of all frames instead of taking that of the first.
+    tile_size
+        Sides of the tiles in pixels; None: the whole image at once.
+
+    Returns
+    -------
+    (H, W) float32
+        The map.
+    """
+    training = model.training
+    model.eval()
+    try:
+        frames = torch.as_tensor(x, device=model.device, dtype=torch.float32)
+        projections = torch.stack([project_tiled(model, frame, tile_size) for frame in frames])
+        alpha = gradcam_weights(model, projections, class_id)
+    finally:
+        model.train(training)
+    maps = torch.einsum("tf,tfyx->tyx", alpha, projections).abs()
+    cam = maps.sum(0) if all_frames else maps[0]
+    if norm:
+        cam = (cam - cam.min()) / (cam.max() - cam.min()).clamp_min(torch.finfo(cam.dtype).tiny)
+    if cam.shape != frames.shape[-2:]:
+        size = list(frames.shape[-2:])
+        cam = F.interpolate(cam[None, None], size=size, mode="bilinear", align_corners=True)[0, 0]
+    result: NDArray[np.float32] = cam.cpu().numpy()
+    return result
+
+
+@torch.enable_grad()
+def gradcam_weights(model: TimeArrowNet, projections: torch.Tensor, class_id: int = 0) -> torch.Tensor:
+    """Return `alpha` (T, F): the sum over space of the gradient of a logit with respect to the projections.
+
+    In eval mode most heads act at every pixel by itself until the mean over space, and affinely after it. There the
+    gradient at a pixel is that of its evidence divided by the number of pixels, so the sum is taken in chunks.
+
+    Parameters
+    ----------
+    model
+        In eval mode.
+    projections : (T, F, h, w) float
+        Of one sequence.
+    class_id
+        Index of the logit.
+    """
+    if not model.classification_head.per_pixel:
+        leaf = projections.detach()[None].requires_grad_()
+        (gradient,) = torch.autograd.grad(model.classify(leaf)[0, class_id], leaf)
+        return gradient[0].sum((-2, -1))
+    height, width = projections.shape[-2:]
+    alpha = projections.new_zeros(projections.shape[:2])
+    for chunk in projections.detach().split(max(1, CHUNK // width), dim=-2):
+        leaf = chunk[None].requires_grad_()
+        (gradient,) = torch.autograd.grad(model.evidence(leaf)[0, class_id].sum(), leaf)
+        alpha += gradient[0].sum((-2, -1))
+    return alpha / (height * width)

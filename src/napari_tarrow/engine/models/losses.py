@@ -1,0 +1,31 @@
+"""The decorrelation loss: features of one image should not repeat each other."""
+
+from __future__ import annotations
+
+import torch
+
+TEMPERATURE = 0.2
+
+
+def decorrelation_loss(projections: torch.Tensor) -> torch.Tensor:
+    """Return `-mean log(diag(softmax_rows(Z Z^T / 0.2)) + 1e-10)`, Z (F, h*w) being the maps of one frame.
+
+    Gallusser et al. 2023, in the form of its public implementation. One batched product, always in float32 at least:
+    the products are large, and their softmax is what counts.
+
+    Parameters
+    ----------
+    projections : (..., F, h, w) float
+        Maps of any number of samples and frames.
+
+    Returns
+    -------
+    scalar tensor
+        The mean over features, frames and samples.
+    """
+    with torch.autocast(projections.device.type, enabled=False):
+        maps = projections.flatten(0, -4) if projections.ndim > 4 else projections
+        maps = maps.flatten(2).to(torch.promote_types(projections.dtype, torch.float32))
+        similarity = maps @ maps.transpose(1, 2) / TEMPERATURE
+        own = torch.softmax(similarity, dim=-1).diagonal(dim1=-2, dim2=-1)
+        return -torch.log(own + 1e-10).mean()
