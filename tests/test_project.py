@@ -8,12 +8,13 @@ import tomllib
 from importlib.resources import files
 from pathlib import Path
 
-import napari_tarrow
 import numpy as np
 import pytest
+from npe2 import PluginManifest
+
+import napari_tarrow
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.samples import SAMPLES, cancer_cell_migration, sample_path
-from npe2 import PluginManifest
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
