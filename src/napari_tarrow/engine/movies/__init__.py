@@ -1,0 +1,21 @@
+"""Movies from disk or memory, lazily, and what a network is fed of them."""
+
+from __future__ import annotations
+
+from .fingerprint import fingerprint
+from .inputs import expand_inputs
+from .movie import Movie
+from .opening import open_movie
+from .prepared import Preparation, PreparedMovie
+from .sequences import sequences, split_range
+
+__all__ = [
+    "Movie",
+    "Preparation",
+    "PreparedMovie",
+    "expand_inputs",
+    "fingerprint",
+    "open_movie",
+    "sequences",
+    "split_range",
+]

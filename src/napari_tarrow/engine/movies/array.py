@@ -1,0 +1,75 @@
+"""Movies in memory: numpy, dask and whatever else has a shape, a type and is indexed like them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+from .layout import find_layout
+from .movie import Movie, make_movie
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+DEFAULT_AXES = {2: "YX", 3: "TYX", 4: "TCYX", 5: "TCZYX"}
+
+
+def open_array(
+    source: Any, *, channels: int = 0, axes: str | None = None, known: str | None = None, name: str = "array"
+) -> Movie:
+    """Take an array as a movie; of a lazy one only the frame that is asked for is computed.
+
+    Parameters
+    ----------
+    source : array-like
+        With ``shape``, ``dtype`` and numpy indexing (numpy, dask, zarr, h5py, xarray), or a list of 2D arrays.
+    channels, axes
+        As in `open_movie`.
+    known : str or None
+        Axes that the array itself declares. Without them three are TYX, four TCYX.
+    name : str
+        To show, and for error messages.
+
+    Raises
+    ------
+    UserError
+        If the axes are not those of a movie.
+    """
+    if isinstance(source, list | tuple):
+        source = _stacked(source)
+    shape = tuple(int(length) for length in source.shape)
+    declared = known or _declared(source) or DEFAULT_AXES.get(len(shape))
+    if declared is None and axes is None:
+        raise UserError(
+            f"{name} has {len(shape)} axes. Give a movie as TYX or TCYX, or say which axis is which (axes)."
+        )
+    layout = find_layout(name, declared or "", shape, channels=channels, given=axes)
+
+    def read(index: int) -> Array:
+        return layout.arranged(np.asarray(source[layout.selection(index)]))
+
+    return make_movie(name, "array", layout, np.dtype(source.dtype), read)
+
+
+def _declared(source: Any) -> str | None:
+    """Axes of an xarray: its dimensions, where each is named by one letter or a word that begins with it."""
+    dims = getattr(source, "dims", None)
+    if not isinstance(dims, tuple) or not all(isinstance(dim, str) and dim for dim in dims):
+        return None
+    letters = "".join(dim[0].upper() for dim in dims)
+    return letters if set(letters) <= set("TCZYX") and len(set(letters)) == len(letters) else None
+
+
+def _stacked(frames: list[Any] | tuple[Any, ...]) -> Array:
+    arrays = [np.asarray(frame) for frame in frames]
+    for index, array in enumerate(arrays):
+        if array.shape != arrays[0].shape:
+            size, before = (" x ".join(map(str, one.shape)) for one in (array, arrays[0]))
+            raise UserError(f"Frame {index} of the list is {size}, the frames before it are {before}. Crop them alike.")
+    if not arrays:
+        raise UserError("The list of frames is empty. Give two frames or more.")
+    return np.stack(arrays)

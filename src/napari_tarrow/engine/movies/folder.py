@@ -1,0 +1,134 @@
+"""Movies as a folder of pictures, ordered by the frame number in their names."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+from .layout import Layout
+from .movie import Movie, make_movie
+from .picture import ENDINGS, Header, read_header, read_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+# So many headers are looked at when opening, evenly spaced; the rest when read. On a network disk each costs some ms.
+HEADERS_AT_OPENING = 1000
+
+
+def open_folder(path: Path, *, channels: int = 0) -> Movie:
+    """Open a folder of png, jpg, jpeg, tif or tiff files (in any case) as a movie, one file per frame.
+
+    Raises
+    ------
+    UserError
+        If it holds no pictures, names without one clear frame number, or pictures that differ in size or type.
+    """
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS and not file.name.startswith("."))
+    if not files:
+        raise UserError(_nothing(path))
+    numbers = frame_numbers(files)
+    files = [files[index] for index in np.argsort(numbers)]
+    if len(files) == 1:
+        raise UserError(
+            f"{path.name} holds only one picture, {files[0].name}, not a movie. Give a folder of two or more, "
+            "or the file itself if it is a stack."
+        )
+    first = _checked_headers(files, channels)
+
+    def read(index: int) -> Array:
+        picture = read_picture(files[index], channels)
+        _check_alike(files[index], Header(picture.shape, picture.dtype), first, files[0])
+        return picture
+
+    layout = Layout("TCYX", (len(files), *first.shape), first.shape[0])
+    return make_movie(_name(path), str(path), layout, first.dtype, read, frame_numbers=np.sort(numbers))
+
+
+def frame_numbers(files: Sequence[Path]) -> NDArray[np.int64]:
+    """Frame number of every file: the one group of digits that differs between the names.
+
+    Raises
+    ------
+    UserError
+        If the names differ in more than one group of digits, in their text, have no number, or repeat one.
+    """
+    parts = [re.split(r"(\d+)", file.stem) for file in files]
+    for file, part in zip(files, parts, strict=True):
+        if len(part) == 1 and len(files) > 1:
+            raise UserError(
+                f"{file.name} has no frame number in its name. Number the files, such as t000.tif, t001.tif."
+            )
+        if [text.casefold() for text in part[::2]] != [text.casefold() for text in parts[0][::2]]:
+            raise UserError(
+                f"{files[0].name} and {file.name} are named differently: which number is the frame? "
+                "Keep the files of one movie in a folder, named alike but for the number."
+            )
+    groups = np.array(
+        [[_small(digits, file) for digits in part[1::2]] for file, part in zip(files, parts, strict=True)]
+    )
+    varying = [group for group in range(groups.shape[1]) if len(np.unique(groups[:, group])) > 1]
+    if len(varying) > 1:
+        other = int(np.argmax((groups[:, varying] != groups[0, varying]).sum(axis=1)))
+        raise UserError(
+            f"{files[0].name} and {files[other].name} differ in {len(varying)} numbers: which is the frame? "
+            "Keep one movie per folder, and one number that counts its frames."
+        )
+    numbers = groups[:, varying[0]] if varying else groups[:, -1] if groups.shape[1] else np.zeros(len(files), np.int64)
+    _refuse_repeated(files, numbers)
+    return numbers.astype(np.int64)
+
+
+def _small(digits: str, file: Path) -> int:
+    if len(digits.lstrip("0")) > 18:
+        raise UserError(
+            f"{file.name} has a number of {len(digits)} digits, too long for a frame number. Rename the files."
+        )
+    return int(digits)
+
+
+def _refuse_repeated(files: Sequence[Path], numbers: NDArray[np.int64]) -> None:
+    seen: dict[int, Path] = {}
+    for file, number in zip(files, numbers.tolist(), strict=True):
+        if number in seen:
+            raise UserError(f"{seen[number].name} and {file.name} are both frame {number}. Remove one of them.")
+        seen[number] = file
+
+
+def _checked_headers(files: Sequence[Path], channels: int) -> Header:
+    first = read_header(files[0], channels)
+    step = -(-len(files) // HEADERS_AT_OPENING)
+    for file in files[step::step]:
+        _check_alike(file, read_header(file, channels), first, files[0])
+    return first
+
+
+def _check_alike(file: Path, header: Header, first: Header, first_file: Path) -> None:
+    if header.shape[1:] != first.shape[1:]:
+        size, before = (f"{one.shape[1]} x {one.shape[2]}" for one in (header, first))
+        raise UserError(f"{file.name} is {size}, the frames before it are {before}. Use one movie per folder.")
+    if header.shape[0] != first.shape[0] or header.dtype != first.dtype:
+        kind, before = (f"{one.dtype} with {one.shape[0]} channel(s)" for one in (header, first))
+        raise UserError(f"{file.name} is {kind}, but {first_file.name} is {before}. Save all frames in the same way.")
+
+
+def _nothing(path: Path) -> str:
+    inside = sorted(one.name for one in path.iterdir() if one.is_dir() and not one.name.startswith("."))
+    if inside:
+        shown = ", ".join(inside[:4]) + (", ..." if len(inside) > 4 else "")
+        return f"{path} holds no png, jpg or tif pictures, but folders: {shown}. Give one, or --read_recursion_level 1."
+    return f"{path} holds no png, jpg or tif pictures. Check the path, or save the movie as tif."
+
+
+def _name(path: Path) -> str:
+    """Name of the folder; together with the one above where it is only a number (as in cell tracking data)."""
+    path = path.resolve()
+    return f"{path.parent.name}_{path.name}" if path.name.isdigit() and path.parent.name else path.name

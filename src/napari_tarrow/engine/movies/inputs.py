@@ -1,0 +1,48 @@
+"""From the paths that a user gives to the paths of movies."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UserError
+from .tif import ENDINGS
+from .zarr_array import is_zarr
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def expand_inputs(paths: Sequence[str | Path], level: int) -> list[str]:
+    """Descend `level` folder levels and list the movies there, in natural order (2 before 10).
+
+    At every level a folder is replaced by the folders, tif files and zarrs in it; tif files and zarrs stay.
+
+    Raises
+    ------
+    UserError
+        If a path does not exist, or nothing is left.
+    """
+    found = [Path(path).expanduser() for path in paths]
+    for path in found:
+        if not path.exists():
+            raise UserError(f"{path} does not exist. Check the path.")
+    for _ in range(level):
+        found = [child for path in found for child in _children(path)]
+    if not found:
+        given = ", ".join(map(str, paths)) or "The list of inputs"
+        raise UserError(f"{given} holds no movies {level} folder level(s) down. Check read_recursion_level.")
+    return [str(path) for path in found]
+
+
+def _children(path: Path) -> list[Path]:
+    if path.is_file() or is_zarr(path):
+        return [path] if is_zarr(path) or path.suffix.lower() in ENDINGS else []
+    inside = [child for child in path.iterdir() if not child.name.startswith(".")]
+    return sorted((one for one in inside if one.is_dir() or one.suffix.lower() in ENDINGS), key=_natural)
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", path.name)
+    return [(1, int(part), part) if part.isdigit() else (0, 0, part.casefold()) for part in parts]

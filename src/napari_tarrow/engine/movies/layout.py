@@ -1,0 +1,157 @@
+"""Which axis of a stored array is time, channel, y and x."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+UNKNOWN = "QI"  # tifffile's letters for "some other axis" and "pages, one after the other"
+DROPPED = "1"  # marks an axis of length one that no movie has
+_WORDS = {"Z": "slices", "P": "positions", "R": "tiles", "M": "tiles", "V": "views", "A": "angles", "S": "samples"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Axes of a stored array in terms of a movie.
+
+    Attributes
+    ----------
+    axes : str
+        One of ``T C Y X 1`` per axis of the stored array; T and C may be missing, ``1`` is dropped.
+    shape : tuple of int
+        Of the stored array.
+    channels : int
+        How many of the leading channels are taken.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    channels: int
+
+    @property
+    def movie_shape(self) -> tuple[int, int, int, int]:
+        """Shape of the movie, ``(T, C, H, W)``."""
+        return self.length("T"), self.channels, self.length("Y"), self.length("X")
+
+    def length(self, axis: str) -> int:
+        """Length of an axis; 1 if the array has none of that name."""
+        return self.shape[self.axes.index(axis)] if axis in self.axes else 1
+
+    def selection(self, index: int) -> tuple[int | slice, ...]:
+        """Index into the stored array that gives frame `index` with its channels, axes in stored order."""
+        wanted: dict[str, int | slice] = {"T": index, DROPPED: 0, "C": slice(self.channels)}
+        return tuple(wanted.get(axis, slice(None)) for axis in self.axes)
+
+    def arranged(self, block: Array) -> Array:
+        """Turn what `selection` gave into ``(C, H, W)``."""
+        return arranged(block, self.axes.replace("T", "").replace(DROPPED, ""))
+
+
+def arranged(block: Array, axes: str) -> Array:
+    """Transpose a block whose axes are some order of ``YX`` or ``CYX`` to ``(C, H, W)``."""
+    block = block.transpose([axes.index(axis) for axis in "CYX" if axis in axes])
+    return block if "C" in axes else block[np.newaxis]
+
+
+def find_layout(
+    name: str, axes: str, shape: tuple[int, ...], *, channels: int = 0, given: str | None = None, source: str = ""
+) -> Layout:
+    """Find time, channels, y and x among the axes of an array.
+
+    Parameters
+    ----------
+    name : str
+        Of the movie, for error messages.
+    axes : str
+        What the file says, one letter per axis, as tifffile names them (``TCZYXS``; ``Q`` and ``I``: unknown).
+    shape : tuple of int
+    channels : int
+        0: there is no channel axis. n: take the first n channels.
+    given : str or None
+        What the user says, instead of `axes`; axes of length one may be left out.
+    source : str
+        ``"imagej"`` where ImageJ named the axes: it calls time Z unless told otherwise.
+
+    Raises
+    ------
+    UserError
+        If the axes are not those of a 2D movie, or the channels not those of `channels`.
+    """
+    letters = _given(name, given, shape) if given else _known(name, axes, shape)
+    _refuse_others(name, letters, shape, source)
+    letters = "".join(letter if letter in "TCYX" else DROPPED for letter in letters)
+    return Layout(letters, shape, _chosen_channels(name, letters, shape, channels))
+
+
+def _given(name: str, given: str, shape: tuple[int, ...]) -> str:
+    letters = given.upper().replace("S", "C")
+    if set(letters) - set("TCZYX") or len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters):
+        raise UserError(f"Axes {given} cannot be read. Use each of the letters T, C, Y, X once at most, such as TYX.")
+    if len(letters) == len(shape):
+        return letters
+    long = [length > 1 for length in shape]
+    if len(letters) == sum(long):
+        rest = iter(letters)
+        return "".join(next(rest) if is_long else DROPPED for is_long in long)
+    size = " x ".join(map(str, shape))
+    raise UserError(f"{name} is {size}, which are {len(shape)} axes, not {given}. Give one letter per axis.")
+
+
+def _known(name: str, axes: str, shape: tuple[int, ...]) -> str:
+    """Axes as the file has them; those it does not name are time first, then channels."""
+    letters = list(axes.upper())
+    for letter in ("C", "S"):  # RGB samples are channels, unless there are channels besides
+        if "C" in letters and letter == "S" and shape[letters.index("C")] == 1 and "S" in letters:
+            letters[letters.index("C")] = DROPPED
+        if "C" not in letters and letter in letters:
+            letters[letters.index(letter)] = "C"
+    for position, letter in enumerate(letters):
+        if letter in UNKNOWN and shape[position] != 1:
+            free = [axis for axis in "TC" if axis not in letters]
+            if not free:
+                raise UserError(f"{name} has axes {axes} that nothing names. Say which is which, such as --axes TCYX.")
+            letters[position] = free[0]
+    return "".join(letters)
+
+
+def _refuse_others(name: str, letters: str, shape: tuple[int, ...], source: str) -> None:
+    for letter, length in zip(letters, shape, strict=True):
+        if letter in "TCYX" or length == 1:
+            continue
+        has_time = "T" in letters and shape[letters.index("T")] > 1
+        if letter == "Z" and not has_time:
+            axes = letters.replace("Z", "T") if "T" not in letters else letters.replace("T", "").replace("Z", "T")
+            axes = axes.replace(DROPPED, "")
+            who = "ImageJ calls" if source == "imagej" else "The file calls"
+            raise UserError(
+                f"{who} the {length} pictures of {name} Z slices. If they are time points, say so with axes {axes} "
+                f"(--axes {axes}); if not, it is a volume, and a movie is needed."
+            )
+        if letter == "Z":
+            raise UserError(
+                f"{name} has {length} Z slices per frame. Project them first (in Fiji: Image > Stacks > Z Project) "
+                "or keep one slice."
+            )
+        word = _WORDS.get(letter, f"entries along axis {letter}")
+        raise UserError(f"{name} has {length} {word} (axes {letters}). Save each as a movie of its own.")
+
+
+def _chosen_channels(name: str, letters: str, shape: tuple[int, ...], channels: int) -> int:
+    if channels < 0:
+        raise UserError(f"channels is {channels}. Give 0 if there is no channel axis, else how many to take.")
+    count = shape[letters.index("C")] if "C" in letters else 1
+    if channels == 0 and count > 1:
+        raise UserError(f"{name} has {count} channels. Give channels {count} for all of them, or 1 for the first.")
+    if channels > count:
+        has = "no channel axis" if "C" not in letters else f"{count} channel" + "s" * (count != 1)
+        raise UserError(f"{name} has {has}, but channels is {channels}. Give channels {count if count > 1 else 0}.")
+    return max(channels, 1)

@@ -1,0 +1,123 @@
+"""What a movie is to everybody else: facts, and frames when asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from .layout import Layout
+
+    Array = NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Movie:
+    """A lazy movie: nothing is kept in memory, every frame is read when it is asked for.
+
+    Attributes
+    ----------
+    name : str
+        Short name to show: the stem of the file or folder.
+    source : str
+        Its path, or ``"array"``.
+    shape : (T, C, H, W)
+        After the choice of channels; C is at least 1, T at least 2.
+    dtype : numpy.dtype
+        Type of the frames, in native byte order: as stored, but float64 for integers of 64 bits.
+    frame_numbers : (T,) int64
+        Strictly increasing. Gaps are real gaps in time.
+    read : callable
+        Index to ``(C, H, W)`` array in any byte order. Safe to call from several threads.
+    interval : float or None
+        Seconds between consecutive frame numbers, where the file says.
+    pixel_size : (y, x) or None
+        Micrometres, where the file says.
+    """
+
+    name: str
+    source: str
+    shape: tuple[int, int, int, int]
+    dtype: np.dtype[Any]
+    frame_numbers: NDArray[np.int64]
+    read: Callable[[int], Array] = field(repr=False)
+    interval: float | None = None
+    pixel_size: tuple[float, float] | None = None
+
+    def __len__(self) -> int:
+        """Count the frames."""
+        return self.shape[0]
+
+    def frame(self, index: int) -> Array:
+        """Read frame `index` (a position, not a frame number) as a C-contiguous array ``(C, H, W)``."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"frame {index} of a movie of {len(self)} frames")
+        return np.ascontiguousarray(self.read(index), dtype=self.dtype)
+
+    def limited(self, n_images: int) -> Movie:
+        """Keep the first `n_images` frames at most.
+
+        Raises
+        ------
+        UserError
+            If fewer than two are left.
+        """
+        if n_images < 2:
+            raise UserError(f"n_images is {n_images}, but a movie needs two frames. Give 2 or more.")
+        count = min(n_images, len(self))
+        return replace(self, shape=(count, *self.shape[1:]), frame_numbers=self.frame_numbers[:count])
+
+    def numbered(self, numbers: NDArray[np.int64]) -> Movie:
+        """Give the frames other numbers, ``(T,)`` and strictly increasing."""
+        return replace(self, frame_numbers=numbers)
+
+
+def make_movie(
+    name: str,
+    source: str,
+    layout: Layout,
+    dtype: np.dtype[Any],
+    read: Callable[[int], Array],
+    *,
+    interval: float | None = None,
+    pixel_size: tuple[float, float] | None = None,
+    frame_numbers: NDArray[np.int64] | None = None,
+) -> Movie:
+    """Build a movie from what a reader found out, and check that it can be one.
+
+    Raises
+    ------
+    UserError
+        If it has fewer than two frames, no pixels, or a type that holds no grey values.
+    """
+    shape = layout.movie_shape
+    if shape[0] < 2:
+        raise UserError(f"{name} is one picture, not a movie. Give a stack or a folder with two frames or more.")
+    if 0 in shape:
+        raise UserError(f"{name} is empty: its shape is {' x '.join(map(str, shape))}. Check how it was saved.")
+    numbers = np.arange(shape[0], dtype=np.int64) if frame_numbers is None else frame_numbers
+    return Movie(name, source, shape, grey_dtype(dtype, name), numbers, read, interval, pixel_size)
+
+
+def grey_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
+    """Type in which frames stored as `dtype` are given: native byte order, no integers of 64 bits.
+
+    Raises
+    ------
+    UserError
+        If the type is not boolean, integer or real.
+    """
+    if dtype.kind not in "buif" or dtype.itemsize > 8:
+        remedy = "Save its magnitude instead" if dtype.kind == "c" else "Save it as 8 or 16 bit integers or float32"
+        raise UserError(f"{name} holds values of type {dtype}, which are no grey values. {remedy}.")
+    if dtype.kind in "iu" and dtype.itemsize == 8:
+        return np.dtype(np.float64)  # no device computes with them, and what they hold are counts or labels
+    return dtype.newbyteorder("=")

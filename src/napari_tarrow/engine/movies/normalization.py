@@ -1,0 +1,132 @@
+"""Two numbers per frame, `low` and `span`, so that ``(x - low) / span`` is what a network is fed."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+
+from .smoothing import smoothed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Rows = NDArray[np.float32]
+
+Normalize = Literal["frame", "movie", "smooth"]
+
+LOW, HIGH = 1.0, 99.8  # percentiles
+STEP = 8  # they are taken over every 8th pixel along every axis, channels too
+EPSILON = 1e-10
+MOVIE_VALUES = 2**22  # values kept (16 MB) for the percentiles of a movie whose type has too many values to count each
+THREADS = 4  # reading ahead; more do not help, as they share one file
+
+
+class Statistics(NamedTuple):
+    """What one look at a frame gives."""
+
+    low: float
+    high: float
+    smallest: float
+    largest: float
+    grid: Array  # every 8th pixel
+
+
+def frame_statistics(frame: Array) -> Statistics:
+    """Percentiles of a frame ``(C, H, W)`` as the specification has them: linear, in float32, on every 8th pixel.
+
+    Where they coincide although the frame is not constant (few bright spots on a flat background), its smallest and
+    largest value take their place: dividing by 1e-10 would give values of 1e14.
+    """
+    grid = frame[::STEP, ::STEP, ::STEP].flatten()  # a copy, so that the frame can go
+    low, high = (float(value) for value in np.percentile(grid.astype(np.float32), (LOW, HIGH)).astype(np.float32))
+    smallest, largest = float(frame.min()), float(frame.max())
+    if low == high:
+        low, high = smallest, largest
+    return Statistics(low, high, smallest, largest, grid)
+
+
+def normalization_rows(
+    mode: Normalize, read: Callable[[int], Array], frame_numbers: NDArray[np.int64], dtype: np.dtype[Any]
+) -> tuple[Rows, bool]:
+    """Look at every frame once and find ``(T, 2)`` float32 of `low` and `span`, and whether all frames are constant.
+
+    Parameters
+    ----------
+    mode
+        ``frame``: each frame by itself. ``movie``: all frames together. ``smooth``: each by itself, smoothed over time.
+    read
+        Index to frame; called from several threads, which do not change the result.
+    frame_numbers : (T,) int64
+    dtype
+        Of the frames.
+    """
+    n_frames = len(frame_numbers)
+    values = _Values(dtype, n_frames) if mode == "movie" else None
+    looks = np.empty((n_frames, 4))
+    for index, look in enumerate(_streamed(lambda index: frame_statistics(read(index)), range(n_frames))):
+        looks[index] = look[:4]
+        if values:
+            values.add(look.grid)
+    low, high, smallest, largest = looks.T
+    if values:
+        start, end = values.percentiles()
+        if start == end:
+            start, end = smallest.min(), largest.max()
+        low, high = np.full(n_frames, start), np.full(n_frames, end)
+    elif mode == "smooth":
+        span = smoothed(high - low, frame_numbers)
+        low = smoothed(low, frame_numbers)
+        high = low + span
+    return rows(low, high), bool((smallest == largest).all())
+
+
+def rows(low: NDArray[np.float64], high: NDArray[np.float64]) -> Rows:
+    """Turn two percentiles per frame into `low` and `span`, ``(T, 2)``."""
+    return np.stack([low, high - low + EPSILON], axis=1).astype(np.float32)
+
+
+class _Values:
+    """Values of many frames in bounded memory: counted one by one up to 16 bits, else an evenly spaced sample."""
+
+    def __init__(self, dtype: np.dtype[Any], n_frames: int) -> None:
+        self._counted = dtype.kind in "bui" and dtype.itemsize <= 2
+        self._least = int(np.iinfo(dtype).min) if dtype.kind == "i" else 0
+        self._counts = np.zeros(2**16 if self._counted else 0, dtype=np.int64)
+        self._per_frame = max(1, MOVIE_VALUES // n_frames)
+        self._sample: list[Array] = []
+
+    def add(self, grid: Array) -> None:
+        """Take in the values of one frame, ``(N,)``."""
+        if self._counted:
+            self._counts += np.bincount(grid.astype(np.int64) - self._least, minlength=2**16)
+        elif len(grid) <= self._per_frame:
+            self._sample.append(grid.astype(np.float32))
+        else:
+            chosen = np.linspace(0, len(grid) - 1, self._per_frame).astype(np.int64)
+            self._sample.append(grid[chosen].astype(np.float32))
+
+    def percentiles(self) -> tuple[float, float]:
+        """Percentiles of all values, with linear interpolation between neighbours in rank."""
+        if not self._counted:
+            low, high = np.percentile(np.concatenate(self._sample), (LOW, HIGH))
+            return float(low), float(high)
+        up_to = self._counts.cumsum()
+        rank = np.array([LOW, HIGH]) / 100 * (up_to[-1] - 1)
+        below, above = (np.searchsorted(up_to, at, side="right") for at in (np.floor(rank), np.ceil(rank)))
+        low, high = self._least + below + (rank - np.floor(rank)) * (above - below)
+        return float(low), float(high)
+
+
+def _streamed(look: Callable[[int], Statistics], indices: Sequence[int]) -> Iterator[Statistics]:
+    """Look at frames in threads, a few ahead; results come in order."""
+    workers = min(THREADS, os.cpu_count() or 1)
+    ahead = 4 * workers
+    with ThreadPoolExecutor(workers, thread_name_prefix="movie") as pool:
+        for start in range(0, len(indices), ahead):
+            yield from pool.map(look, indices[start : start + ahead])

@@ -1,0 +1,142 @@
+"""The one door to movies: whatever holds one, `open_movie` finds its reader."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+from .array import open_array
+from .folder import open_folder
+from .movie import Movie
+from .picture import ENDINGS as PICTURES
+from .tif import ENDINGS as TIFS
+from .tif import open_tif
+from .zarr_array import is_zarr, open_zarr, open_zarr_array
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+def open_movie(
+    source: Any,
+    *,
+    channels: int = 0,
+    frame_numbers: Sequence[int] | NDArray[Any] | str | Path | None = None,
+    n_images: int | None = None,
+    axes: str | None = None,
+) -> Movie:
+    """Open a movie lazily.
+
+    Parameters
+    ----------
+    source : str, Path, array or Movie
+        A tif file, a folder of pictures, a zarr array or OME-Zarr image, or an array (numpy, dask, zarr; three axes are
+        TYX, four TCYX). A movie that is open already is passed on.
+    channels : int
+        0: there is no channel axis. n: the first n channels.
+    frame_numbers : sequence of int, path or None
+        Number of every frame, or a text file with one per line; strictly increasing, gaps are real.
+    n_images : int or None
+        Use at most so many frames.
+    axes : str or None
+        Which axis is which, such as ``TCYX``, where the file does not say so or is wrong.
+
+    Raises
+    ------
+    UserError
+        If the source is not one 2D movie that can be read as asked.
+    """
+    movie = _opened(source, channels, axes)
+    if frame_numbers is not None:
+        movie = movie.numbered(_numbers(frame_numbers, movie))
+    return movie if n_images is None else movie.limited(n_images)
+
+
+def _opened(source: Any, channels: int, axes: str | None) -> Movie:
+    if isinstance(source, Movie):
+        return _with_channels(source, channels)
+    if isinstance(source, str | Path):
+        return _from_path(Path(source).expanduser(), channels, axes)
+    if type(source).__module__.split(".")[0] == "zarr":
+        return open_zarr_array(source, channels=channels, axes=axes)
+    if isinstance(source, list | tuple) or all(hasattr(source, one) for one in ("shape", "dtype", "__getitem__")):
+        return open_array(source, channels=channels, axes=axes)
+    raise UserError(f"A {type(source).__name__} is no movie. Give a path, or an array with axes TYX or TCYX.")
+
+
+def _from_path(path: Path, channels: int, axes: str | None) -> Movie:
+    try:
+        if not path.exists():
+            raise UserError(f"{path} does not exist. {_nearest(path)}")
+        if is_zarr(path):
+            return open_zarr(path, channels=channels, axes=axes)
+        if path.is_dir():
+            return open_folder(path, channels=channels)
+        if path.suffix.lower() in TIFS:
+            return open_tif(path, channels=channels, axes=axes)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}). Check the path and its rights.") from error
+    if path.suffix.lower() in PICTURES:
+        raise UserError(f"{path.name} is one picture, not a movie. Give the folder that holds all frames.")
+    raise UserError(
+        f"{path.name} is no format that is read here. Convert it to tif (in Fiji: File > Save As > Tiff) or OME-Zarr."
+    )
+
+
+def _nearest(path: Path) -> str:
+    try:
+        close = difflib.get_close_matches(path.name, [one.name for one in path.parent.iterdir()], n=1)
+    except OSError:
+        close = []
+    return f"Did you mean {close[0]}?" if close else "Check the path."
+
+
+def _with_channels(movie: Movie, channels: int) -> Movie:
+    count = movie.shape[1]
+    if channels > count:
+        raise UserError(f"{movie.name} has {count} channel(s), but channels is {channels}. Give at most {count}.")
+    if channels in (0, count):
+        return movie
+    return replace(
+        movie,
+        shape=(movie.shape[0], channels, *movie.shape[2:]),
+        read=lambda index: movie.read(index)[:channels],
+    )
+
+
+def _numbers(given: Sequence[int] | NDArray[Any] | str | Path, movie: Movie) -> NDArray[np.int64]:
+    where = Path(given).name if isinstance(given, str | Path) else "frame_numbers"
+    values = _from_text(Path(given).expanduser()) if isinstance(given, str | Path) else list(given)
+    if any(int(value) != value for value in values):
+        raise UserError(f"{where} holds numbers with a fraction. Give whole frame numbers.")
+    numbers = np.array(values, dtype=np.int64)
+    if numbers.shape != (len(movie),):
+        raise UserError(f"{where} has {len(values)} numbers, but {movie.name} has {len(movie)} frames. Give one each.")
+    falls = np.flatnonzero(np.diff(numbers) <= 0)
+    if len(falls):
+        before, after = numbers[falls[0] : falls[0] + 2]
+        raise UserError(f"{where} must increase, but {after} follows {before}. Sort it, and the frames with it.")
+    return numbers
+
+
+def _from_text(path: Path) -> list[int]:
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read as text. Give a file with one frame number per line.") from error
+    values = []
+    for line, text in enumerate(lines, start=1):
+        try:
+            values += [int(text)] if text.strip() else []
+        except ValueError as error:
+            raise UserError(
+                f"{path.name}, line {line}: {text.strip()!r} is no frame number. Give one per line."
+            ) from error
+    return values

@@ -1,0 +1,200 @@
+"""A movie as a network wants it: normalised, binarised, subsampled."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+from .normalization import Normalize, frame_statistics, normalization_rows, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .movie import Movie
+
+    Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What a network wants of a movie; stored with the model.
+
+    Attributes
+    ----------
+    normalize
+        ``frame``: percentiles of each frame. ``movie``: of the whole movie. ``smooth``: of each, smoothed over time.
+    binarize : bool
+        ``x > 0`` instead of normalisation.
+    subsample : int
+        Mean over blocks of so many pixels a side.
+    channels : int
+        0: the movie has no channel axis. n: its first n channels.
+    """
+
+    normalize: Normalize = "frame"
+    binarize: bool = False
+    subsample: int = 1
+    channels: int = 0
+
+
+class PreparedMovie:
+    """Frames ready for a network, and the two parts they are made of: stored frames, and two numbers per frame.
+
+    Parameters
+    ----------
+    movie : Movie
+    preparation : Preparation
+
+    Raises
+    ------
+    UserError
+        If the movie has other channels, or frames smaller than one block.
+    """
+
+    def __init__(self, movie: Movie, preparation: Preparation) -> None:
+        self.movie = movie
+        self.preparation = preparation
+        self._rows: NDArray[np.float32] | None = None
+        self._lock = threading.Lock()
+        _check(movie, preparation)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """``(T, C, h, w)`` after subsampling; an incomplete block at the edge is dropped."""
+        n_frames, channels, height, width = self.movie.shape
+        step = self.preparation.subsample
+        return n_frames, channels, height // step, width // step
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the stored frames."""
+        if self.preparation.subsample > 1:
+            return np.dtype(np.float32)
+        if self.preparation.binarize or self.movie.dtype.kind == "b":
+            return np.dtype(np.uint8)
+        return np.dtype(np.float32) if self.movie.dtype.kind == "f" else self.movie.dtype
+
+    def stored(self, index: int) -> Array:
+        """Read frame `index` before normalisation.
+
+        Returns
+        -------
+        (C, h, w) array
+            In the stored type (float32 for reals, uint8 for booleans and `binarize`), or float32 block means.
+
+        Raises
+        ------
+        UserError
+            If the frame cannot be read or holds NaN or infinity.
+        """
+        frame = self._whole(index)
+        if self.preparation.subsample > 1:
+            return block_means(frame, self.preparation.subsample)
+        return np.ascontiguousarray(frame, dtype=self.dtype)
+
+    def normalization(self, indices: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """`low` and `span` per frame, so that a prepared frame is ``(stored - low) / span``.
+
+        Parameters
+        ----------
+        indices
+            Rows that are wanted; None for all. All are found in one pass through the movie and kept, but for
+            ``normalize="frame"``, where only what is asked for is read.
+
+        Returns
+        -------
+        (T, 2) or (len(indices), 2) float32
+
+        Raises
+        ------
+        UserError
+            If all frames of the movie are constant.
+        """
+        if indices is not None and self._rows is None and self._by_itself:
+            return self._some_rows(indices)
+        with self._lock:
+            if self._rows is None:
+                self._rows = self._all_rows()
+        return self._rows if indices is None else self._rows[np.asarray(indices, dtype=np.int64)]
+
+    def frame(self, index: int) -> NDArray[np.float32]:
+        """Read frame `index`, prepared: ``(C, h, w)`` float32."""
+        low, span = self.normalization([index])[0]
+        prepared: NDArray[np.float32] = (self.stored(index).astype(np.float32) - low) / span
+        return prepared
+
+    @property
+    def _by_itself(self) -> bool:
+        return self.preparation.binarize or self.preparation.normalize == "frame"
+
+    def _whole(self, index: int) -> Array:
+        """Frame at full resolution, binarised if so wanted, reals in float32 and finite."""
+        frame = self.movie.frame(index)
+        if frame.dtype.kind == "f":
+            with np.errstate(over="ignore"):
+                frame = frame.astype(np.float32, copy=False)
+            if not np.isfinite(frame).all():
+                raise UserError(
+                    f"Frame {index} of {self.movie.name} holds NaN or infinite values. "
+                    "Replace them (numpy.nan_to_num) and save the movie again."
+                )
+        if self.preparation.binarize:
+            return (frame > 0).astype(np.uint8)
+        return frame.astype(np.uint8) if frame.dtype.kind == "b" else frame
+
+    def _some_rows(self, indices: Sequence[int]) -> NDArray[np.float32]:
+        if self.preparation.binarize:
+            return _identity(len(indices))
+        looks = np.array([frame_statistics(self._whole(int(index)))[:2] for index in indices]).reshape(-1, 2)
+        return rows(looks[:, 0], looks[:, 1])
+
+    def _all_rows(self) -> NDArray[np.float32]:
+        if self.preparation.binarize:
+            frames = (self._whole(index) for index in range(len(self.movie)))
+            constant = all(frame.min() == frame.max() for frame in frames)  # stops at the first that is not
+            found = _identity(len(self.movie))
+        else:
+            dtype = np.dtype(np.uint8) if self.movie.dtype.kind == "b" else self.movie.dtype
+            found, constant = normalization_rows(
+                self.preparation.normalize, self._whole, self.movie.frame_numbers, dtype
+            )
+        if constant:
+            after = " after binarize" if self.preparation.binarize else ""
+            raise UserError(
+                f"{self.movie.name} shows nothing: every frame has one grey value{after}. Check how it was saved."
+            )
+        return found
+
+
+def block_means(frame: Array, step: int) -> NDArray[np.float32]:
+    """Mean over ``step x step`` blocks of ``(C, H, W)``; an incomplete block at the edge is dropped."""
+    channels, height, width = frame.shape
+    height, width = height // step, width // step
+    blocks = frame[:, : height * step, : width * step].reshape(channels, height, step, width, step)
+    means: NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32)
+    return means
+
+
+def _identity(n_frames: int) -> NDArray[np.float32]:
+    return np.tile(np.array([0, 1], dtype=np.float32), (n_frames, 1))
+
+
+def _check(movie: Movie, preparation: Preparation) -> None:
+    _, channels, height, width = movie.shape
+    step = preparation.subsample
+    if step < 1:
+        raise UserError(f"subsample is {step}. Give 1 for full resolution, or the side of the blocks to average.")
+    if min(height, width) < step:
+        raise UserError(f"{movie.name} is {height} x {width}, smaller than one block of subsample {step}. Give less.")
+    wanted = max(1, preparation.channels)
+    if channels != wanted:
+        raise UserError(
+            f"{movie.name} was opened with {channels} channel(s), but {wanted} are wanted. "
+            f"Open it with channels {preparation.channels}."
+        )
