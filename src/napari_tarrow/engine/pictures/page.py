@@ -35,6 +35,7 @@ def new_figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    figure.set_layout_engine("none")
     FigureCanvasAgg(figure)
     return figure
 
