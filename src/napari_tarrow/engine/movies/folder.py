@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import UserError
 from .layout import Layout
-from .movie import Movie, make_movie
+from .movie import Movie, folder_name, make_movie
 from .picture import ENDINGS, Header, read_header, read_picture
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def open_folder(path: Path, *, channels: int = 0) -> Movie:
         return picture
 
     layout = Layout("TCYX", (len(files), *first.shape), first.shape[0])
-    return make_movie(_name(path), str(path), layout, first.dtype, read, frame_numbers=np.sort(numbers))
+    return make_movie(folder_name(path), str(path), layout, first.dtype, read, frame_numbers=np.sort(numbers))
 
 
 def frame_numbers(files: Sequence[Path]) -> NDArray[np.int64]:
@@ -126,9 +126,3 @@ def _nothing(path: Path) -> str:
         shown = ", ".join(inside[:4]) + (", ..." if len(inside) > 4 else "")
         return f"{path} holds no png, jpg or tif pictures, but folders: {shown}. Give one, or --read_recursion_level 1."
     return f"{path} holds no png, jpg or tif pictures. Check the path, or save the movie as tif."
-
-
-def _name(path: Path) -> str:
-    """Name of the folder; together with the one above where it is only a number (as in cell tracking data)."""
-    path = path.resolve()
-    return f"{path.parent.name}_{path.name}" if path.name.isdigit() and path.parent.name else path.name

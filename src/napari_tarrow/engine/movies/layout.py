@@ -48,22 +48,28 @@ class Layout:
 
     def selection(self, index: int) -> tuple[int | slice, ...]:
         """Index into the stored array that gives frame `index` with its channels, axes in stored order."""
-        wanted: dict[str, int | slice] = {"T": index, DROPPED: 0, "C": slice(self.channels)}
-        return tuple(wanted.get(axis, slice(None)) for axis in self.axes)
+        return selection(self.axes, index, self.channels)
 
     def arranged(self, block: Array) -> Array:
         """Turn what `selection` gave into ``(C, H, W)``."""
-        return arranged(block, self.axes.replace("T", "").replace(DROPPED, ""))
+        return arranged(block, self.axes)
+
+
+def selection(axes: str, index: int, channels: int) -> tuple[int | slice, ...]:
+    """Index into an array with these axes that gives frame `index` with its leading channels."""
+    wanted: dict[str, int | slice] = {"T": index, DROPPED: 0, "C": slice(channels)}
+    return tuple(wanted.get(axis, slice(None)) for axis in axes)
 
 
 def arranged(block: Array, axes: str) -> Array:
-    """Transpose a block whose axes are some order of ``YX`` or ``CYX`` to ``(C, H, W)``."""
+    """Transpose what `selection` gave of an array with these axes to ``(C, H, W)``."""
+    axes = axes.replace("T", "").replace(DROPPED, "")
     block = block.transpose([axes.index(axis) for axis in "CYX" if axis in axes])
     return block if "C" in axes else block[np.newaxis]
 
 
 def find_layout(
-    name: str, axes: str, shape: tuple[int, ...], *, channels: int = 0, given: str | None = None, source: str = ""
+    name: str, axes: str, shape: tuple[int, ...], *, channels: int = 0, given: str | None = None, kind: str = ""
 ) -> Layout:
     """Find time, channels, y and x among the axes of an array.
 
@@ -78,7 +84,7 @@ def find_layout(
         0: there is no channel axis. n: take the first n channels.
     given : str or None
         What the user says, instead of `axes`; axes of length one may be left out.
-    source : str
+    kind : str
         ``"imagej"`` where ImageJ named the axes: it calls time Z unless told otherwise.
 
     Raises
@@ -87,7 +93,7 @@ def find_layout(
         If the axes are not those of a 2D movie, or the channels not those of `channels`.
     """
     letters = _given(name, given, shape) if given else _known(name, axes, shape)
-    _refuse_others(name, letters, shape, source)
+    _refuse_others(name, letters, shape, kind)
     letters = "".join(letter if letter in "TCYX" else DROPPED for letter in letters)
     return Layout(letters, shape, _chosen_channels(name, letters, shape, channels))
 
@@ -123,7 +129,7 @@ def _known(name: str, axes: str, shape: tuple[int, ...]) -> str:
     return "".join(letters)
 
 
-def _refuse_others(name: str, letters: str, shape: tuple[int, ...], source: str) -> None:
+def _refuse_others(name: str, letters: str, shape: tuple[int, ...], kind: str) -> None:
     for letter, length in zip(letters, shape, strict=True):
         if letter in "TCYX" or length == 1:
             continue
@@ -131,7 +137,7 @@ def _refuse_others(name: str, letters: str, shape: tuple[int, ...], source: str)
         if letter == "Z" and not has_time:
             axes = letters.replace("Z", "T") if "T" not in letters else letters.replace("T", "").replace("Z", "T")
             axes = axes.replace(DROPPED, "")
-            who = "ImageJ calls" if source == "imagej" else "The file calls"
+            who = "ImageJ calls" if kind == "imagej" else "The file calls"
             raise UserError(
                 f"{who} the {length} pictures of {name} Z slices. If they are time points, say so with axes {axes} "
                 f"(--axes {axes}); if not, it is a volume, and a movie is needed."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,7 +72,7 @@ class Movie:
             If fewer than two are left.
         """
         if n_images < 2:
-            raise UserError(f"n_images is {n_images}, but a movie needs two frames. Give 2 or more.")
+            raise UserError(f"n_images is {n_images}, but {self.name} needs two frames to be a movie. Give 2 or more.")
         count = min(n_images, len(self))
         return replace(self, shape=(count, *self.shape[1:]), frame_numbers=self.frame_numbers[:count])
 
@@ -99,12 +100,23 @@ def make_movie(
         If it has fewer than two frames, no pixels, or a type that holds no grey values.
     """
     shape = layout.movie_shape
-    if shape[0] < 2:
-        raise UserError(f"{name} is one picture, not a movie. Give a stack or a folder with two frames or more.")
+    place = name if source == "array" else Path(source).name
     if 0 in shape:
-        raise UserError(f"{name} is empty: its shape is {' x '.join(map(str, shape))}. Check how it was saved.")
+        raise UserError(f"{place} is empty: its shape is {' x '.join(map(str, shape))}. Check how it was saved.")
+    if shape[0] < 2:
+        raise UserError(f"{place} is one picture, not a movie. Give a stack or a folder with two frames or more.")
     numbers = np.arange(shape[0], dtype=np.int64) if frame_numbers is None else frame_numbers
-    return Movie(name, source, shape, grey_dtype(dtype, name), numbers, read, interval, pixel_size)
+    return Movie(name, source, shape, grey_dtype(dtype, place), numbers, read, interval, pixel_size)
+
+
+def folder_name(path: Path) -> str:
+    """Name for what lies in a folder: its own, after the one above where it is only a number (``01``, ``x.zarr/0``)."""
+    path = path.resolve()
+    return f"{_stem(path.parent)}_{path.name}" if path.name.isdigit() and path.parent.name else _stem(path)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".zarr").removesuffix(".ome")
 
 
 def grey_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:

@@ -10,16 +10,18 @@ import numpy as np
 from ..errors import UserError
 from .layout import UNKNOWN, Layout, find_layout
 from .tif import open_series
+from .tif_planes import page_end
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import tifffile
     from numpy.typing import NDArray
 
     Array = NDArray[Any]
 
-TIF_ENDINGS = (".tif", ".tiff")
-ENDINGS = (".png", ".jpg", ".jpeg", *TIF_ENDINGS)
+TIFS = (".tif", ".tiff")
+ENDINGS = (".png", ".jpg", ".jpeg", *TIFS)
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}  # colour type to channels; transparency is left out
 
@@ -39,93 +41,77 @@ def read_header(path: Path, channels: int) -> Header:
     UserError
         If the file is damaged, no single 2D picture, or has other channels.
     """
-    stored, layout = _described(path, channels)
-    return Header(layout.movie_shape[1:], stored.newbyteorder("="))
+    return _guarded(path, channels, decode=False)[0]
 
 
 def read_picture(path: Path, channels: int) -> Array:
     """Read a picture as ``(C, H, W)`` in its stored type and native byte order; errors as in `read_header`."""
-    dtype, layout = _described(path, channels)
-    try:
-        pixels = _tif_pixels(path) if path.suffix.lower() in TIF_ENDINGS else _pixels(path)
-        pixels = pixels.reshape(layout.shape) if path.suffix.lower() in TIF_ENDINGS else pixels
-        block = layout.arranged(pixels[layout.selection(0)])
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(_damaged(path)) from error
-    return np.ascontiguousarray(block, dtype=dtype.newbyteorder("="))
+    header, block = _guarded(path, channels, decode=True)
+    return np.ascontiguousarray(block, dtype=header.dtype)
 
 
-def _described(path: Path, channels: int) -> tuple[np.dtype[Any], Layout]:
+def _guarded(path: Path, channels: int, *, decode: bool) -> tuple[Header, Array]:
     try:
         if path.stat().st_size == 0:
             raise UserError(f"{path.name} is empty (0 bytes). Copy it again from its source.")
-        if path.suffix.lower() in TIF_ENDINGS:
-            return _described_tif(path, channels)
-        dtype, shape = _described_png(path) if _is_png(path) else _described_jpeg(path)
+        dtype, layout, pixels = (_tif if path.suffix.lower() in TIFS else _png_or_jpeg)(path, channels, decode)
+        block = layout.arranged(pixels[layout.selection(0)]) if decode else pixels
     except UserError:
         raise
     except Exception as error:
-        raise UserError(_damaged(path)) from error
-    return dtype, find_layout(path.name, "YXC"[: len(shape)], shape, channels=channels)
-
-
-def _described_tif(path: Path, channels: int) -> tuple[np.dtype[Any], Layout]:
-    file, series = open_series(path)
-    with file:
-        axes, shape, dtype = series.axes, series.shape, series.dtype
-    if channels:  # pages that nothing names are channels if channels were asked for
-        axes = next((axes.replace(letter, "C") for letter in UNKNOWN if letter in axes and "C" not in axes), axes)
-    layout = find_layout(path.name, axes, shape, channels=channels)
-    if layout.length("T") > 1:
         raise UserError(
-            f"{path.name} holds {layout.length('T')} frames, but a folder is read as one picture per frame. "
-            "Give the file itself."
-        )
-    return dtype, layout
+            f"{path.name} is damaged, or no picture. Copy it again from its source, or remove it from the folder."
+        ) from error
+    return Header(layout.movie_shape[1:], dtype.newbyteorder("=")), block
 
 
-def _tif_pixels(path: Path) -> Array:
+def _tif(path: Path, channels: int, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:
     file, series = open_series(path)
     with file:
-        return np.asarray(series.asarray(maxworkers=1))
+        layout = _tif_layout(path.name, series, channels)
+        if page_end(series.keyframe) > file.filehandle.size:
+            raise UserError(f"{path.name} is cut off. Copy it again from its source, or remove it from the folder.")
+        pixels = np.asarray(series.asarray(maxworkers=1)) if decode else np.empty(0)
+    return np.dtype(series.dtype), layout, pixels
 
 
-def _is_png(path: Path) -> bool:
+def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: int) -> Layout:
+    axes = series.axes
+    if channels and "C" not in axes:  # pages that nothing names are channels if channels were asked for
+        axes = next((axes.replace(letter, "C") for letter in UNKNOWN if letter in axes), axes)
+    layout = find_layout(name, axes, series.shape, channels=channels)
+    frames = layout.length("T")
+    if frames > 1:
+        raise UserError(
+            f"{name} holds {frames} frames, but a folder is read as one picture per frame. Give the file itself."
+        )
+    return layout
+
+
+def _png_or_jpeg(path: Path, channels: int, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:
     with path.open("rb") as file:
-        return file.read(8) == _PNG
+        start = file.read(26)
+    dtype, shape, pixels = _png(path, start, decode) if start.startswith(_PNG) else _jpeg(path, decode)
+    return dtype, find_layout(path.name, "YXC"[: len(shape)], shape, channels=channels), pixels
 
 
-def _described_png(path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """Read the header chunk (https://www.w3.org/TR/png, 11.2.1): Pillow reads 16 bit colour as 8 bit."""
-    with path.open("rb") as file:
-        width, height, bits, colour = struct.unpack(">IIBB", file.read(26)[16:])
+def _png(path: Path, start: bytes, decode: bool) -> tuple[np.dtype[Any], tuple[int, ...], Array]:
+    """Read a png (https://www.w3.org/TR/png, 11.2.1), with imagecodecs: Pillow turns 16 bit colour into 8 bit."""
+    import imagecodecs
+
+    width, height, bits, colour = struct.unpack(">IIBB", start[16:])
     count = _PNG_CHANNELS[colour]
-    return np.dtype(np.uint16 if bits == 16 else np.uint8), (height, width, count) if count > 1 else (height, width)
+    dtype = np.dtype(np.uint16 if bits == 16 else np.uint8)
+    pixels: Array = imagecodecs.png_decode(path.read_bytes()) if decode else np.empty(0)
+    if pixels.ndim == 3:
+        pixels = pixels[..., 0] if count == 1 else pixels[..., :3]
+    return dtype, (height, width) if count == 1 else (height, width, 3), pixels
 
 
-def _described_jpeg(path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+def _jpeg(path: Path, decode: bool) -> tuple[np.dtype[Any], tuple[int, ...], Array]:
     from PIL import Image
 
     with Image.open(path) as image:
-        shape = (image.height, image.width)
-        return np.dtype(np.uint8), shape if image.mode == "L" else (*shape, 3)
-
-
-def _pixels(path: Path) -> Array:
-    """Decode a png or jpeg to ``(H, W)`` or ``(H, W, 3)``."""
-    if _is_png(path):
-        import imagecodecs
-
-        pixels: Array = imagecodecs.png_decode(path.read_bytes())
-        samples = 1 if pixels.ndim == 2 else pixels.shape[2]
-        return pixels if samples == 1 else pixels[..., 0] if samples == 2 else pixels[..., :3]
-    from PIL import Image
-
-    with Image.open(path) as image:
-        return np.asarray(image if image.mode == "L" else image.convert("RGB"))
-
-
-def _damaged(path: Path) -> str:
-    return f"{path.name} is damaged, or no picture. Copy it again from its source, or remove it from the folder."
+        grey = image.mode == "L"
+        pixels = np.asarray(image if grey else image.convert("RGB")) if decode else np.empty(0)
+        return np.dtype(np.uint8), (image.height, image.width) if grey else (image.height, image.width, 3), pixels

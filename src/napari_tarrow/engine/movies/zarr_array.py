@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from .array import open_array
+from .movie import folder_name
 from .units import micrometres, seconds
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def open_zarr(path: Path, *, channels: int = 0, axes: str | None = None) -> Movi
             f"{name} holds no zarr array or group that can be opened. Check that it was copied whole."
         ) from error
     image = _image(node, name) if isinstance(node, zarr.Group) else _Image(node, _array_axes(node))
-    movie = open_array(image.array, channels=channels, axes=axes, known=image.axes, name=path.stem.removesuffix(".ome"))
+    movie = open_array(image.array, channels=channels, axes=axes, known=image.axes, name=name)
 
     def read(index: int) -> NDArray[Any]:
         try:
@@ -53,7 +54,14 @@ def open_zarr(path: Path, *, channels: int = 0, axes: str | None = None) -> Movi
                 f"Frame {index} of {name} cannot be read ({error}). A chunk is damaged: copy it again."
             ) from error
 
-    return replace(movie, source=str(path), read=read, interval=image.interval, pixel_size=image.pixel_size)
+    return replace(
+        movie,
+        name=folder_name(path),
+        source=str(path),
+        read=read,
+        interval=image.interval,
+        pixel_size=image.pixel_size,
+    )
 
 
 def open_zarr_array(array: zarr.Array[Any], *, channels: int = 0, axes: str | None = None) -> Movie:
