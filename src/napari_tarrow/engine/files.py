@@ -1,0 +1,118 @@
+"""Files that are whole or absent: write beside, flush, rename; YAML and JSON read safely."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import yaml
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file beside `path` that takes its place when the block ends well, and vanishes otherwise.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written or the disk is full.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise _explained(error, path) from error
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace the text file at `path` (UTF-8)."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_yaml(path: Path, values: dict[str, Any]) -> None:
+    """Replace the YAML file at `path`, keys in the order given."""
+    write_text(path, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Replace the JSON file at `path`."""
+    write_text(path, json.dumps(values, indent=1) + "\n")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; nothing in it is ever executed.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, is no YAML, is not a mapping of names to values, or gives a name twice.
+    """
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}). Check the path.") from error
+    except _RepeatedNameError as error:
+        raise UserError(f"{path} gives {error} twice. Keep one of the two.") from None
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        where = getattr(error, "problem_mark", None)
+        place = f", line {where.line + 1}" if where else ""
+        raise UserError(f"{path}{place} is no valid YAML. Write one `name: value` per line.") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        found = "a list" if isinstance(values, list) else "a single value"
+        raise UserError(f"{path} holds {found}, not options. Write one `name: value` per line.")
+    return values
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents; a folder that is there already is fine.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _explained(error, path) from error
+    if not os.access(path, os.W_OK):
+        raise UserError(f"{path} cannot be written to. Choose another folder.")
+
+
+class _RepeatedNameError(Exception):
+    """A mapping names the same thing twice; YAML forbids it, PyYAML silently keeps the last."""
+
+
+class _Loader(yaml.SafeLoader):
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for name in names:
+            if names.count(name) > 1:
+                raise _RepeatedNameError(name)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _explained(error: OSError, path: Path) -> UserError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UserError(f"The disk is full: {path} could not be written. Free some space or choose another folder.")
+    return UserError(f"{path} cannot be written ({error.strerror or error}). Choose another folder.")

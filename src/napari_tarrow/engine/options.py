@@ -1,0 +1,204 @@
+"""What every set of options shares: strict fields, presets, and error messages a user can act on."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pydantic_core import ErrorDetails
+
+
+def option(
+    default: Any, description: str, *, title: str, group: str, basic: bool = False, flag: str = "", **limits: Any
+) -> Any:
+    """Describe one option: the only place that command line, YAML, form and docs take it from.
+
+    Parameters
+    ----------
+    default
+        The value where neither the user nor a preset gives one.
+    description
+        One sentence for help, form and docs.
+    title
+        Label in the form.
+    group
+        Heading it stands under in help, form and docs.
+    basic
+        Whether the form shows it outside "Advanced".
+    flag
+        A short form for the command line, such as ``-e``.
+    **limits
+        Bounds as pydantic takes them (``ge``, ``le``, ``gt``, ``lt``).
+    """
+    extra = {"group": group, "basic": basic, "flag": flag}
+    return Field(default=default, title=title, description=description, json_schema_extra=extra, **limits)
+
+
+class Options(BaseModel):
+    """A frozen set of options that refuses what it does not know."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=False,
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,  # a YAML `name: 2023` or `gpu: 0` means the text
+        defer_build=True,  # `--help` describes options without checking any
+    )
+
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    @classmethod
+    def from_values(
+        cls,
+        values: Mapping[str, Any],
+        *,
+        source: str = "",
+        prefix: str = "",
+        called: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Check values that come from outside.
+
+        Parameters
+        ----------
+        values : mapping of option names to values
+            A preset among them (``preset``) sets the defaults of the others.
+        source : str
+            Where the values come from (a file name), for error messages.
+        prefix : str
+            Written before an option's name in error messages, such as ``--``.
+        called : mapping of option names to what error messages call them
+            Where values come from several places: ``{"size": "--size", "lr": "lr in hela.yaml"}``. An option in it
+            takes neither `source` nor `prefix`.
+
+        Raises
+        ------
+        UserError
+            For an unknown name (with the nearest known one) or a value of the wrong type or outside its bounds.
+        """
+        cls.check_names(values, source=source, prefix=prefix)
+        try:
+            return cls(**cls._with_preset(values))
+        except ValidationError as error:
+            raise UserError(_explain(error.errors()[0], source, prefix, called or {})) from None
+
+    @classmethod
+    def check_names(cls, names: Iterable[str], *, source: str = "", prefix: str = "") -> None:
+        """Refuse a name that is no option.
+
+        Raises
+        ------
+        UserError
+            With the nearest known name.
+        """
+        for name in names:
+            if name not in cls.model_fields:
+                place = f" in {source}" if source else ""
+                raise UserError(f"Unknown option {prefix}{name}{place}.{nearest(str(name), cls.model_fields, prefix)}")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _yes_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[cast("str", info.field_name)]
+        return value if field.annotation is bool else _without_booleans(value)
+
+    @classmethod
+    def _with_preset(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        field = cls.model_fields.get("preset")
+        preset = values.get("preset", field.default if field else None)
+        defaults = cls.presets.get(preset, {}) if isinstance(preset, str) else {}
+        return {**defaults, **values}
+
+
+def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return `` Did you mean NAME?``, or where nothing is near, an empty text."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {prefix}{close[0]}?" if close else ""
+
+
+def read_options(path: Path, options: type[Options]) -> dict[str, Any]:
+    """Read a YAML file of options and check their names.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, is no mapping, or holds an unknown option.
+    """
+    from .files import read_yaml
+
+    values = read_yaml(path)
+    options.check_names(values, source=str(path))
+    return values
+
+
+# What pydantic's kinds of error ask for, in words; a name in braces is filled in from the error.
+_WANTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a smaller number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "yes or no",
+    "bool_parsing": "yes or no",
+    "string_type": "a text (put it in quotes)",
+    "tuple_type": "a list",
+    "literal_error": "{expected}",
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+}
+
+
+def _explain(error: ErrorDetails, source: str, prefix: str, called: Mapping[str, str]) -> str:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    place = f" in {source}" if source else ""
+    label = called.get(name, f"{prefix}{name}{place}")
+    context = error.get("ctx", {})
+    if error["type"] == "value_error":  # written by a validator of ours: already a sentence
+        return f"{label}: {context['error']}" if name else str(context["error"])
+    wanted = _WANTED.get(error["type"], "").format_map(_plain(context)) or error["msg"]
+    verb = "is" if len(error["loc"]) == 1 else "holds"
+    hint = nearest(str(error["input"]), str(context.get("expected", "")).split("'")[1::2])
+    return f"{label} {verb} {_shown(error['input'])}; it should be {wanted}.{hint}"
+
+
+def _plain(context: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()}
+
+
+def _shown(value: Any) -> str:
+    """Show a value as it was written: numbers bare, text in quotes, nothing as empty, nothing longer than a line."""
+    if value is None:
+        return "empty"
+    text = str(value)
+    if len(text) > 60:
+        return f"{text[:60]}..."
+    return repr(value) if isinstance(value, str) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _without_booleans(value: Any, levels: int = 2) -> Any:
+    """Write booleans as words: pydantic would take a YAML `epochs: yes` for one epoch."""
+    if isinstance(value, (list, tuple)) and levels:
+        return type(value)(_without_booleans(item, levels - 1) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value

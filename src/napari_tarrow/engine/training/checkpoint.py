@@ -1,0 +1,74 @@
+"""`checkpoints/last.pt`: everything a run needs to go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..errors import UserError
+from ..files import replacing
+from ..models.folder import fill
+from .updates import EpochEnded, Metrics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..models import TimeArrowNet
+
+LAST = "checkpoints/last.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run stands.
+
+    `sums` are those of the epoch at hand; `seconds` counts the training time so far.
+    """
+
+    step: int
+    seconds: float
+    history: list[EpochEnded]
+    sums: torch.Tensor
+    model: dict[str, torch.Tensor]
+    optimiser: dict[str, Any]
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Replace the run's last checkpoint: plain values and tensors, nothing that has to be executed."""
+    values = dict(vars(checkpoint), history=[asdict(epoch) for epoch in checkpoint.history])
+    with replacing(folder / LAST) as file:
+        torch.save(values, file)
+
+
+def read_checkpoint(folder: Path, model: TimeArrowNet) -> Checkpoint | None:
+    """Read a run's last checkpoint and put its weights into the network.
+
+    Returns
+    -------
+    Checkpoint, or None where the run has none yet
+
+    Raises
+    ------
+    UserError
+        If the file is damaged, or its weights belong to another network.
+    """
+    path = folder / LAST
+    if not path.exists():
+        return None
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+        history = [
+            EpochEnded(**{**epoch, "train": Metrics(**epoch["train"]), "val": Metrics(**epoch["val"])})
+            for epoch in values["history"]
+        ]
+        checkpoint = Checkpoint(**{**values, "history": history})
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} is damaged and cannot be resumed. Start a new run from the best weights: --init {folder}."
+        ) from error
+    fill(model, checkpoint.model, path)
+    return checkpoint

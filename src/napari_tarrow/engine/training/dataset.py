@@ -1,0 +1,221 @@
+"""Movies, splits and deltas become two samplers over one frame store."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UserError
+from ..movies import Preparation, PreparedMovie, expand_inputs, open_movie, sequences, split_range
+from .frames import FrameStore, stored_frames
+from .sampling import Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+
+    from ..config import TrainConfig
+
+_SMALLEST_PATCH = 8
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one split of one movie gives at one delta: `clips` (S, K), indices of frames in the movie."""
+
+    movie: int
+    split: tuple[float, float]
+    delta: int
+    clips: np.ndarray
+
+
+@dataclass(frozen=True)
+class Footage:
+    """Movies and the clips in them, before a frame is read.
+
+    `movies` are all, each once; `train` and `val` say what is drawn from them; `summary` and `notices` are sentences.
+    """
+
+    movies: tuple[PreparedMovie, ...]
+    train: tuple[Part, ...]
+    val: tuple[Part, ...]
+    size: int
+    summary: tuple[str, ...]
+    notices: tuple[str, ...]
+
+    @property
+    def channels(self) -> int:
+        """Channels of every movie."""
+        return self.movies[0].shape[1]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What training draws from."""
+
+    store: FrameStore
+    train: Sampler
+    val: Sampler
+
+
+def open_footage(config: TrainConfig, movies: Sequence[Any] | None, val_movies: Sequence[Any] | None) -> Footage:
+    """Open the movies and find their clips.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    movies, val_movies
+        What `open_movie` takes, in place of the configuration's inputs.
+
+    Raises
+    ------
+    UserError
+        If a movie cannot be read, has other channels than the others, or a split holds no clip.
+    """
+    train_sources = _sources(config, config.input_train if movies is None else movies)
+    given_val = config.input_val if val_movies is None else val_movies
+    val_sources = train_sources if given_val is None else _sources(config, given_val)
+    opened: list[PreparedMovie] = []
+    places: dict[Any, int] = {}
+    for source in [*train_sources, *val_sources]:
+        key = source if isinstance(source, str) else id(source)
+        if key not in places:
+            places[key] = len(opened)
+            opened.append(_open(config, source))
+    keys = [[s if isinstance(s, str) else id(s) for s in sources] for sources in (train_sources, val_sources)]
+    train = _parts(config, opened, [places[k] for k in keys[0]], config.split_train)
+    val = _parts(config, opened, [places[k] for k in keys[1]], config.split_val)
+    _check_channels(opened)
+    _check_clips(config, opened, train, "training", config.split_train)
+    _check_clips(config, opened, val, "validation", config.split_val)
+    size, notices = _patch_size(config, opened)
+    summary = [_describe(movie) for movie in opened]
+    summary += [_count(config, train, "training"), _count(config, val, "validation")]
+    return Footage(tuple(opened), tuple(train), tuple(val), size, tuple(summary), tuple(notices))
+
+
+@contextlib.contextmanager
+def open_dataset(config: TrainConfig, footage: Footage, device: torch.device) -> Iterator[Dataset]:
+    """Read the frames that the clips need and make the samplers; the frames are given back at the end."""
+    used: list[set[int]] = [set() for _ in footage.movies]
+    for part in (*footage.train, *footage.val):
+        used[part.movie].update(part.clips.ravel().tolist())
+    power = config.change_power if config.patches == "change" else None
+    with stored_frames(footage.movies, used, device, config.num_workers) as (store, numbers):
+        samplers = [
+            Sampler(
+                store,
+                np.concatenate([numbers[part.movie][part.clips] for part in parts]),
+                footage.size,
+                change_power=power,
+                change_mix=config.change_mix,
+            )
+            for parts in (footage.train, footage.val)
+        ]
+        yield Dataset(store, *samplers)
+
+
+def preparation_of(config: TrainConfig) -> Preparation:
+    """Return what the network wants of a movie; it is stored with the model."""
+    return Preparation(config.normalize, config.binarize, config.subsample, config.channels)
+
+
+def _sources(config: TrainConfig, inputs: Sequence[Any]) -> list[Any]:
+    if not len(inputs):
+        raise UserError("No movie is given. Name one or more as input_train.")
+    paths = [str(source) for source in inputs if not hasattr(source, "shape")]
+    if len(paths) < len(inputs):
+        return list(inputs)
+    return expand_inputs(paths, config.read_recursion_level)
+
+
+def _open(config: TrainConfig, source: Any) -> PreparedMovie:
+    movie = open_movie(
+        source,
+        channels=config.channels,
+        frame_numbers=config.frame_numbers,
+        n_images=config.n_images,
+        axes=config.axes,
+    )
+    return PreparedMovie(movie, preparation_of(config))
+
+
+def _parts(
+    config: TrainConfig, movies: Sequence[PreparedMovie], chosen: Sequence[int], splits: Sequence[tuple[float, float]]
+) -> list[Part]:
+    parts = []
+    for delta in config.delta:
+        for index in chosen:
+            numbers = movies[index].movie.frame_numbers
+            for split in splits:
+                within = split_range(len(numbers), split)
+                clips = sequences(numbers, within, config.clip_frames, delta)
+                parts.append(Part(index, split, delta, clips))
+    return parts
+
+
+def _check_channels(movies: Sequence[PreparedMovie]) -> None:
+    first = movies[0]
+    for movie in movies[1:]:
+        if movie.shape[1] != first.shape[1]:
+            raise UserError(
+                f"{movie.movie.name} has {movie.shape[1]} channels, {first.movie.name} has {first.shape[1]}."
+                " Train on movies with the same channels, or choose some with channels."
+            )
+
+
+def _check_clips(
+    config: TrainConfig,
+    movies: Sequence[PreparedMovie],
+    parts: Sequence[Part],
+    what: str,
+    splits: Sequence[tuple[float, float]],
+) -> None:
+    for delta in config.delta:
+        if any(len(part.clips) for part in parts if part.delta == delta):
+            continue
+        longest = max((movies[part.movie] for part in parts), key=lambda movie: movie.shape[0])
+        frames = ", ".join(
+            f"{len(split_range(longest.shape[0], split))} from {split[0]:g} to {split[1]:g}" for split in splits
+        )
+        need = (config.clip_frames - 1) * delta + 1
+        raise UserError(
+            f"{longest.movie.name} has no clip for {what} at delta {delta}: {config.clip_frames} frames {delta} apart span"
+            f" {need} frames, and its {longest.shape[0]} frames leave {frames} for {what}. Use a smaller delta or clip,"
+            f" or a longer split_{'train' if what == 'training' else 'val'}."
+        )
+
+
+def _patch_size(config: TrainConfig, movies: Sequence[PreparedMovie]) -> tuple[int, list[str]]:
+    smallest = min(movies, key=lambda movie: min(movie.shape[2:]))
+    side = min(smallest.shape[2:])
+    if side < _SMALLEST_PATCH:
+        raise UserError(
+            f"The frames of {smallest.movie.name} are {smallest.shape[2]} x {smallest.shape[3]} pixels, too small to learn"
+            f" from. Use a movie of at least {_SMALLEST_PATCH} x {_SMALLEST_PATCH}, or a smaller subsample."
+        )
+    if side >= config.size:
+        return config.size, []
+    return side, [
+        f"Patches are {side} pixels instead of {config.size}: the frames of {smallest.movie.name} are"
+        f" {smallest.shape[2]} x {smallest.shape[3]}."
+    ]
+
+
+def _describe(movie: PreparedMovie) -> str:
+    frames, channels, height, width = movie.movie.shape
+    channel = "1 channel" if channels == 1 else f"{channels} channels"
+    numbers = movie.movie.frame_numbers
+    missing = int(numbers[-1] - numbers[0] + 1) - frames
+    gaps = f", {missing} frame numbers missing" if missing else ""
+    return f"Movie {movie.movie.name}: {frames} frames of {height} x {width}, {movie.movie.dtype}, {channel}{gaps}."
+
+
+def _count(config: TrainConfig, parts: Sequence[Part], what: str) -> str:
+    kind = "sequences" if config.clip_frames == config.frames else "clips"
+    counts = [f"{sum(len(p.clips) for p in parts if p.delta == delta)} at delta {delta}" for delta in config.delta]
+    return f"{kind.capitalize()} of {config.clip_frames} frames for {what}: {', '.join(counts)}."

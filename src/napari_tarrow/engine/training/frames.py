@@ -1,0 +1,156 @@
+"""The frames of all movies in one flat tensor, in their stored type, where the network computes if they fit there."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..devices import free_memory
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ..movies import PreparedMovie
+
+# Share of the free memory that frames may take; the rest is for the network's activations.
+_SHARE = 0.4
+# torch has few operations for unsigned types wider than 8 bits: their bits are kept in signed ones.
+_SIGNED = {np.dtype(np.uint16): np.dtype(np.int16), np.dtype(np.uint32): np.dtype(np.int32)}
+
+
+@dataclass(frozen=True)
+class FrameStore:
+    """Frames of one or several movies; a frame is named by its number in the store.
+
+    Attributes
+    ----------
+    values : (P,) tensor
+        All pixels, one frame after the other, each (C, H, W).
+    mask : int or None
+        Where unsigned values sit in a signed type: the bits that count.
+    offsets, heights, widths : (N,) int64
+        Where each frame starts, and its size.
+    low, span : (N,) float32
+        A prepared value is ``(stored - low) / span``.
+    channels : int
+    place : str
+        Where the pixels are: the device, memory, or disk.
+    """
+
+    values: torch.Tensor
+    mask: int | None
+    offsets: np.ndarray
+    heights: np.ndarray
+    widths: np.ndarray
+    low: np.ndarray
+    span: np.ndarray
+    channels: int
+    place: str
+
+    def read(self, index: torch.Tensor) -> torch.Tensor:
+        """Return stored values as float32; `index` holds positions in `values`, of any shape."""
+        raw = self.values.index_select(0, index.reshape(-1))
+        if self.mask is not None:
+            raw = raw.to(torch.int32 if self.mask == 0xFFFF else torch.int64) & self.mask
+        return raw.to(torch.float32).view(index.shape)
+
+    def frame(self, number: int) -> torch.Tensor:
+        """Return one prepared frame: (C, H, W) float32, where the store is."""
+        shape = (self.channels, int(self.heights[number]), int(self.widths[number]))
+        start = int(self.offsets[number])
+        index = torch.arange(start, start + int(np.prod(shape)), device=self.values.device)
+        return (self.read(index).view(shape) - float(self.low[number])) / float(self.span[number])
+
+
+@contextlib.contextmanager
+def stored_frames(
+    movies: Sequence[PreparedMovie], used: Sequence[Iterable[int]], device: torch.device, readers: int
+) -> Iterator[tuple[FrameStore, list[np.ndarray]]]:
+    """Read the used frames of the movies once and keep them for random access.
+
+    They are kept on `device` if they fit beside the network, else in memory, else in a temporary file.
+
+    Parameters
+    ----------
+    movies : prepared movies, all with the same number of channels
+    used : for each movie, the indices of its frames that are needed
+    readers : number of threads that read; the result does not depend on it
+
+    Yields
+    ------
+    store : FrameStore
+    numbers : for each movie, (T,) int64: the number in the store of each of its frames, -1 where it is not there
+
+    Raises
+    ------
+    UserError
+        If a frame cannot be read, or no place is large enough.
+    """
+    wanted = [(m, i) for m, indices in enumerate(used) for i in sorted(set(indices))]
+    shapes = np.array([movies[m].shape[1:] for m, _ in wanted], np.int64)
+    sizes = shapes.prod(1)
+    offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    dtype = _common_dtype(movies)
+    with _buffer(int(sizes.sum()), dtype, device) as (buffer, place):
+
+        def read(k: int) -> None:
+            m, i = wanted[k]
+            buffer[offsets[k] : offsets[k] + sizes[k]] = movies[m].stored(i).astype(dtype, copy=False).ravel()
+
+        with ThreadPoolExecutor(max(1, readers)) as pool:
+            list(pool.map(read, range(len(wanted))))
+        scales = [movie.normalization() for movie in movies]
+        low_span = np.array([scales[m][i] for m, i in wanted], np.float32)
+        values = torch.from_numpy(buffer.view(_SIGNED.get(dtype, dtype)))
+        store = FrameStore(
+            values=values.to(device) if place == str(device) else values,
+            mask={np.dtype(np.uint16): 0xFFFF, np.dtype(np.uint32): 0xFFFFFFFF}.get(dtype),
+            offsets=offsets,
+            heights=shapes[:, 1],
+            widths=shapes[:, 2],
+            low=low_span[:, 0],
+            span=low_span[:, 1],
+            channels=int(shapes[0, 0]),
+            place=place,
+        )
+        yield store, _numbers(movies, wanted)
+
+
+def _numbers(movies: Sequence[PreparedMovie], wanted: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    numbers = [np.full(movie.shape[0], -1, np.int64) for movie in movies]
+    for k, (m, i) in enumerate(wanted):
+        numbers[m][i] = k
+    return numbers
+
+
+def _common_dtype(movies: Sequence[PreparedMovie]) -> np.dtype:
+    dtypes = {movie.dtype for movie in movies}
+    return dtypes.pop() if len(dtypes) == 1 else np.dtype(np.float32)
+
+
+@contextlib.contextmanager
+def _buffer(count: int, dtype: np.dtype, device: torch.device) -> Iterator[tuple[np.ndarray, str]]:
+    """Give a flat array for the frames and say where it will stay."""
+    size = count * dtype.itemsize
+    cpu = torch.device("cpu")
+    if size < _SHARE * free_memory(cpu):
+        on_device = size < _SHARE * free_memory(device)
+        yield np.empty(count, dtype), str(device) if on_device else "memory"
+        return
+    folder = Path(tempfile.gettempdir())
+    if size > 0.9 * shutil.disk_usage(folder).free:
+        raise UserError(
+            f"The movies need {size / 1e9:.1f} GB, more than fits in memory or in {folder}. Use fewer frames"
+            " (--n_images), --subsample 2, or set TMPDIR to a larger disk."
+        )
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as temporary:
+        yield np.memmap(Path(temporary) / "frames", dtype, "w+", shape=(count,)), "disk"

@@ -1,0 +1,259 @@
+"""Training as a generator: whoever iterates is in control."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from ..devices import choose_device, describe, keep_freed_memory, out_of_memory
+from ..errors import UserError
+from ..movies import fingerprint
+from .control import Control
+from .dataset import Footage, open_dataset, open_footage
+from .monitors import monitors_for
+from .network import new_network
+from .objective import new_sums
+from .plan import make_plan
+from .run_folder import RunRecord, new_run_folder, read_run, write_run
+from .session import Batches, Session, make_objective
+from .shown import Showcase, example_patches
+from .updates import Finished, Notice, Started, Update
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..config import TrainConfig
+
+_SECONDS_BETWEEN_UPDATES = 0.25
+_SECONDS_BETWEEN_CHECKPOINTS = 120.0
+
+
+def train(
+    config: TrainConfig,
+    control: Control | None = None,
+    *,
+    movies: Sequence[Any] | None = None,
+    val_movies: Sequence[Any] | None = None,
+) -> Iterator[Update]:
+    """Train a network; iterate to go on, close to end early.
+
+    The run folder is made once everything has been checked; from then on it holds a usable model, the best epoch's, and
+    a checkpoint that `resume` goes on from.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    control : Control, optional
+        Requests from other threads: stop, pause, show maps.
+    movies, val_movies : sequences of anything `open_movie` takes, optional
+        In place of the configuration's ``input_train`` and ``input_val``.
+
+    Yields
+    ------
+    Update
+        `Started` first, `Finished` last; the classes in between say what happened.
+
+    Raises
+    ------
+    UserError
+        For every mistake that the user can mend, memory that runs out and a loss that is no longer a number.
+    """
+    footage = open_footage(config, movies, val_movies)
+    yield from _guarded(config, footage, control or Control(), None, None)
+
+
+def resume(
+    run_folder: str | Path,
+    control: Control | None = None,
+    *,
+    movies: Sequence[Any] | None = None,
+    val_movies: Sequence[Any] | None = None,
+    **machine: Any,
+) -> Iterator[Update]:
+    """Go on with a run as if it had not been interrupted.
+
+    Parameters
+    ----------
+    run_folder : path
+    control, movies, val_movies
+        As in `train`.
+    **machine
+        ``device``, ``gpu``, ``num_workers`` and ``tensorboard`` in place of the run's own.
+
+    Raises
+    ------
+    UserError
+        If it is no run folder, the movies have changed, or as in `train`.
+    """
+    folder = Path(run_folder)
+    record = read_run(folder)
+    changed = {name: value for name, value in machine.items() if value is not None}
+    config = type(record.config).from_values({**record.config.model_dump(), **changed})
+    footage = open_footage(config, movies, val_movies)
+    _check_unchanged(footage, record, folder)
+    yield from _guarded(config, footage, control or Control(), folder, record)
+
+
+def _guarded(
+    config: TrainConfig, footage: Footage, control: Control, folder: Path | None, record: RunRecord | None
+) -> Iterator[Update]:
+    """Run, and turn memory that ran out into words; memory is given back however it ends."""
+    try:
+        yield from _run(config, footage, control, folder, record)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise UserError(
+            f"Memory ran out with {config.batchsize} clips of {config.clip_frames} patches of {footage.size} pixels"
+            f" a step. Lower --batchsize (to {max(2, config.batchsize // 2)}, say), --size, or the network."
+        ) from error
+    finally:
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def _run(
+    config: TrainConfig, footage: Footage, control: Control, folder: Path | None, record: RunRecord | None
+) -> Iterator[Update]:
+    device, notices = choose_device(config.device, config.gpu)
+    if device.type == "cpu":
+        keep_freed_memory()
+    model = new_network(config, footage.channels, device)
+    with open_dataset(config, footage, device) as data:
+        batches = Batches(config, data, device)
+        if record is None or folder is None:
+            plan, precision = make_plan(
+                config, model, lambda p: make_objective(config, p, device), lambda step: batches.train(step)
+            )
+            folder = new_run_folder(config, footage.movies[0].movie.name)
+            prints = [(movie, fingerprint(movie.movie)) for movie in footage.movies]
+            write_run(folder, config, plan, model, prints)
+        else:
+            plan, precision = record.plan, f"precision {record.plan.precision}, as before"
+        session = Session(config, plan, model, batches, folder)
+        if record is not None:
+            session.restore()
+        summary = (*footage.summary, *_describe_work(session, data.store.place, precision))
+        with contextlib.closing(_drive(session, Showcase(config, footage), control, summary)) as updates:
+            yield from _watched(session, updates, (*notices, *footage.notices))
+
+
+def _watched(session: Session, updates: Iterator[Update], notices: Sequence[str]) -> Iterator[Update]:
+    """Pass updates on to the monitors first, then to whoever iterates."""
+    monitors = monitors_for(session.folder, session.config, tuple(session.history))
+    try:
+        for text in notices:
+            yield Notice(text)
+        for update in updates:
+            for monitor in monitors:
+                monitor.take(update)
+            yield update
+    finally:
+        for monitor in monitors:
+            monitor.close()
+
+
+def _drive(session: Session, showcase: Showcase, control: Control, summary: tuple[str, ...]) -> Iterator[Update]:
+    """The run itself, from its first step to its last; the checkpoint is written however it ends."""
+    config, plan = session.config, session.plan
+    left = plan.seconds * (1 - session.step / plan.steps)
+    yield Started(session.folder, summary, plan.epochs, plan.steps, session.epoch, left)
+    reason = "done"
+    try:
+        if session.step == 0:
+            yield from example_patches(session)
+        while session.epoch < plan.epochs and not session.out_of_patience:
+            yield from _train_epoch(session, showcase, control)
+            sums = yield from _validate(session, control)
+            if control.stopping:
+                break
+            yield session.end_epoch(sums)
+            if session.epoch % config.visual_dataset_frequency == 0 and config.tensorboard:
+                yield from showcase.maps(session.model, session.epoch)
+        if control.stopping and session.epoch < plan.epochs:
+            reason = "stopped"
+        elif session.epoch < plan.epochs:
+            reason = "early"
+        if reason != "stopped":
+            yield from _last_pictures(session, showcase)
+    except GeneratorExit:
+        session.leave()
+        raise
+    session.leave()
+    best = session.history[-1].best_epoch if session.history else 0
+    yield Finished(reason, session.folder, session.epoch, best, session.pairs_seen, session.seconds)
+
+
+def _train_epoch(session: Session, showcase: Showcase, control: Control) -> Iterator[Update]:
+    shown, saved = 0.0, time.perf_counter()
+    while session.step_in_epoch < session.plan.steps_per_epoch and not control.stopping:
+        if control.paused:
+            session.save()
+            while control.paused and not control.wait(_SECONDS_BETWEEN_UPDATES):
+                yield session.progress()
+            continue
+        session.train_step()
+        now = time.perf_counter()
+        if now - shown > _SECONDS_BETWEEN_UPDATES:
+            yield session.progress()
+            shown = now
+        if now - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            session.save()
+            saved = now
+        if control.take_maps_request():
+            yield from showcase.maps(session.model, session.epoch)
+    if not control.stopping:
+        yield session.progress()
+
+
+def _validate(session: Session, control: Control) -> Iterator[Update]:
+    """Yield progress now and then; return the sums over all validation samples."""
+    sums = new_sums(session.model.device)
+    count, size = session.plan.val_samples, session.config.batchsize
+    shown = time.perf_counter()
+    session.model.eval()
+    for step in range(-(-count // size)):
+        if control.stopping:
+            break
+        with torch.no_grad():
+            sums += session.objective(session.model, *session.batches.validate(step, count))[1]
+        if time.perf_counter() - shown > _SECONDS_BETWEEN_UPDATES:
+            yield session.progress_of_validation(sums)
+            shown = time.perf_counter()
+    return sums
+
+
+def _last_pictures(session: Session, showcase: Showcase) -> Iterator[Update]:
+    if session.config.tensorboard:
+        yield from showcase.maps(session.model, session.epoch)
+        yield from showcase.features(session.model)
+    if session.config.write_final_cams:
+        for _ in showcase.write_all(session.model, session.folder / "visuals"):
+            yield session.progress()
+
+
+def _describe_work(session: Session, place: str, precision: str) -> list[str]:
+    config, plan, model = session.config, session.plan, session.model
+    parameters = sum(p.numel() for p in model.parameters())
+    return [
+        f"Network {config.backbone}: {parameters:,} parameters, on {describe(model.device)}; {precision}.",
+        f"Frames are kept in {place}." if place in ("memory", "disk") else f"Frames are kept on {place}.",
+        f"{plan.epochs} epochs of {plan.steps_per_epoch} steps of {config.batchsize} clips,"
+        f" validated on {plan.val_samples}.",
+    ]
+
+
+def _check_unchanged(footage: Footage, record: RunRecord, folder: Path) -> None:
+    for movie in footage.movies:
+        known = record.fingerprints.get(movie.movie.source)
+        if known is not None and known != fingerprint(movie.movie):
+            raise UserError(
+                f"{movie.movie.source} has changed since the run in {folder} began. Put the old movie back, or start"
+                f" a new run from its weights with --init {folder}."
+            )

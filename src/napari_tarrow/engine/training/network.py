@@ -1,0 +1,62 @@
+"""The network a run starts with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from ..errors import UserError
+from ..models import TimeArrowNet, read_model
+
+if TYPE_CHECKING:
+    from ..config import TrainConfig
+
+
+def new_network(config: TrainConfig, channels: int, device: torch.device) -> TimeArrowNet:
+    """Make the network of a configuration, its weights from the seed or from another model (``init``).
+
+    Raises
+    ------
+    UserError
+        If there is no network of these names, or the model to start from is another network.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = TimeArrowNet(
+            backbone=config.backbone,
+            projection_head=config.projhead,
+            classification_head=config.classhead,
+            n_frames=config.frames,
+            n_features=config.features,
+            n_input_channels=channels,
+            symmetric=config.perm_equiv,
+        )
+    if config.init is not None:
+        _start_from(model, config.init)
+    else:
+        _amplify(model, config.logit_gain)
+    return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _start_from(model: TimeArrowNet, folder: str) -> None:
+    other = read_model(folder)
+    ignored = ("outdir", "commit")
+    differing = [k for k, v in model.config.items() if k not in ignored and other.config.get(k) != v]
+    if differing:
+        own, given = ({k: c[k] for k in differing} for c in (model.config, other.config))
+        raise UserError(
+            f"init {folder} is another network ({given}) than this run's ({own}). Give the same options as it had."
+        )
+    model.load_state_dict(other.state_dict())
+
+
+def _amplify(model: TimeArrowNet, gain: float) -> None:
+    """Scale the last linear layer: the mean over space leaves logits near zero at the start."""
+    head = model.classification_head
+    names = [name for name, _ in head.named_parameters()]
+    block = names[-1].removesuffix(".bias").removesuffix(".weight").removesuffix(".L").removesuffix(".G")
+    with torch.no_grad():
+        for name, parameter in head.named_parameters():
+            if name.startswith(block):
+                parameter.mul_(gain)

@@ -1,0 +1,123 @@
+"""The loss of a batch of clips, and the sums that its metrics are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional
+
+from ..models import decorrelation_loss
+from .updates import Metrics
+
+if TYPE_CHECKING:
+    from ..models import TimeArrowNet
+
+_NAMES = ("loss", "loss_decorr", "accuracy", "pred1_ratio", "pairs", "accuracy_change", "change")
+PAIRS = _NAMES.index("pairs")
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Cross-entropy of time's direction over all evenly spaced sequences of a clip, plus decorrelation.
+
+    Attributes
+    ----------
+    sequences : (P, T) int64 tensor
+        Positions in the clip of each sequence's frames.
+    decor_loss : float
+        Weight of the decorrelation loss.
+    autocast : bool
+        Whether the backbone computes in bfloat16.
+    """
+
+    sequences: torch.Tensor
+    decor_loss: float
+    autocast: bool
+
+    def __call__(
+        self, model: TimeArrowNet, clips: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the loss of a batch.
+
+        Parameters
+        ----------
+        model : TimeArrowNet
+        clips : (B, K, C, S, S) float32, frames in true order
+        labels : (B, P) int64
+            1 where a sequence is to be shown reversed, else 0.
+
+        Returns
+        -------
+        loss : () float32
+        sums : (7,) float32
+            Sums over the B * P sequences, detached; `metrics` turns them into means.
+        """
+        with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.autocast):
+            frames = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            projections = model.project(frames)
+            logits = self._logits(model, projections.unflatten(0, clips.shape[:2]), labels)
+        target = labels.flatten()
+        cross_entropy = functional.cross_entropy(logits.float(), target)
+        decorrelation = decorrelation_loss(projections)
+        with torch.no_grad():
+            sums = self._sums(cross_entropy, decorrelation, logits, target, clips)
+        return cross_entropy + self.decor_loss * decorrelation, sums
+
+    def _logits(self, model: TimeArrowNet, projections: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Logits of all sequences, reversed where the label says so: (B * P, T)."""
+        reversed_ = labels.flatten() == 1
+        if self.sequences.shape == projections.shape[1:2]:
+            sequences = projections
+        else:
+            sequences = projections[:, self.sequences].flatten(0, 1)
+        if model.classification_head.symmetric:  # reversing the frames reverses the logits: no second pass, no copy
+            logits = model.classify(sequences)
+            return torch.where(reversed_[:, None], logits.flip(1), logits)
+        return model.classify(torch.where(reversed_[:, None, None, None, None], sequences.flip(1), sequences))
+
+    def _sums(
+        self,
+        cross_entropy: torch.Tensor,
+        decorrelation: torch.Tensor,
+        logits: torch.Tensor,
+        target: torch.Tensor,
+        clips: torch.Tensor,
+    ) -> torch.Tensor:
+        predicted = logits.argmax(1)
+        right = (predicted == target).float()
+        first, last = self.sequences[:, 0], self.sequences[:, -1]
+        change = (clips[:, last] - clips[:, first]).square().mean((2, 3, 4)).flatten()
+        count = torch.full_like(cross_entropy, len(target), dtype=torch.float32)
+        return torch.stack(
+            [
+                cross_entropy * count,
+                decorrelation.float() * count,
+                right.sum(),
+                (predicted == 1).float().sum(),
+                count,
+                (right * change).sum(),
+                change.sum(),
+            ]
+        )
+
+
+def new_sums(device: torch.device) -> torch.Tensor:
+    """Return sums of nothing yet; in double precision where the device has it."""
+    return torch.zeros(len(_NAMES), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+
+
+def metrics(sums: torch.Tensor, lr: float, steps: int) -> Metrics:
+    """Turn sums over sequences, as `Objective` returns them, into means."""
+    total = dict(zip(_NAMES, sums.tolist(), strict=True))
+    count = max(total["pairs"], 1.0)
+    return Metrics(
+        loss=total["loss"] / count,
+        loss_decorr=total["loss_decorr"] / count,
+        accuracy=total["accuracy"] / count,
+        accuracy_change=total["accuracy_change"] / total["change"] if total["change"] > 0 else 0.5,
+        pred1_ratio=total["pred1_ratio"] / count,
+        lr=lr,
+        steps=steps,
+    )

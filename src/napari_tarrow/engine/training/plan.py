@@ -1,0 +1,156 @@
+"""How long a run is: a short measurement turns minutes into steps and chooses the precision, once, before the start."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from .optimiser import make_optimiser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..config import TrainConfig
+    from ..models import TimeArrowNet
+    from .objective import Objective
+
+# With --minutes, an epoch is cut short so that the curve has at least so many points.
+_EPOCHS_AT_LEAST = 25
+# With --minutes, validation takes at most this share of an epoch.
+_VALIDATION_SHARE = 0.1
+_PROBE_STEPS, _PROBE_SECONDS = 3, 4.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do, fixed before its first step and stored, so that it can be resumed exactly.
+
+    Attributes
+    ----------
+    epochs, steps_per_epoch, val_samples : int
+    precision : {"32", "bf16"}
+    seconds : float
+        Expected duration.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    val_samples: int
+    precision: str
+    seconds: float
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    def values(self) -> dict[str, Any]:
+        """Return plain values for the run folder."""
+        return asdict(self)
+
+
+def make_plan(
+    config: TrainConfig,
+    model: TimeArrowNet,
+    objective: Callable[[str], Objective],
+    draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
+) -> tuple[Plan, str]:
+    """Measure a few steps on a copy of the model and plan the run.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    model : TimeArrowNet
+        Left as it is.
+    objective
+        Makes the loss for a precision.
+    draw
+        Draws the batch of a step: clips and labels.
+
+    Returns
+    -------
+    plan : Plan
+    told : str
+        What precision was taken and why.
+    """
+    precisions = ("32", "bf16") if config.precision == "auto" else (config.precision,)
+    times = {p: _step_seconds(config, model, objective(p), draw) for p in precisions}
+    precision = min(times, key=times.__getitem__)
+    step = times[precision]
+    validation = _validation_seconds(model, objective(precision), draw)
+    steps = max(1, config.train_samples_per_epoch // config.batchsize)
+    val_samples = config.val_samples_per_epoch
+    epochs = config.epochs
+    if config.minutes is not None:
+        total = max(1, int(60 * config.minutes * (1 - _VALIDATION_SHARE) / step))
+        steps = min(steps, math.ceil(total / _EPOCHS_AT_LEAST))
+        epochs = max(1, round(total / steps))
+        most = _VALIDATION_SHARE / (1 - _VALIDATION_SHARE) * steps * step / validation * config.batchsize
+        val_samples = max(min(val_samples, int(most)), min(val_samples, config.batchsize))
+    val_steps = math.ceil(val_samples / config.batchsize)
+    seconds = epochs * (steps * step + val_steps * validation)
+    return Plan(epochs, steps, val_samples, precision, seconds), _told(config, times, precision)
+
+
+def _told(config: TrainConfig, times: dict[str, float], precision: str) -> str:
+    words = {"32": "32-bit arithmetic", "bf16": "bfloat16 arithmetic"}
+    if config.precision != "auto":
+        return f"{words[precision]}, as asked for"
+    other = next(p for p in times if p != precision)
+    return f"{words[precision]}, {times[other] / times[precision]:.1f} times as fast as {words[other].split()[0]}"
+
+
+def _step_seconds(
+    config: TrainConfig,
+    model: TimeArrowNet,
+    objective: Objective,
+    draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
+) -> float:
+    """Return the duration of one training step, the shortest of a few."""
+    model = copy.deepcopy(model).train()
+    optimiser = make_optimiser(config, model)
+
+    def step(number: int) -> None:
+        optimiser.zero_grad(set_to_none=True)
+        loss, _ = objective(model, *draw(number))
+        loss.backward()
+        optimiser.step()
+
+    return _shortest(step, model.device)
+
+
+def _validation_seconds(
+    model: TimeArrowNet, objective: Objective, draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]]
+) -> float:
+    model = copy.deepcopy(model).eval()
+
+    @torch.no_grad()
+    def step(number: int) -> None:
+        objective(model, *draw(number))
+
+    return _shortest(step, model.device)
+
+
+def _shortest(step: Callable[[int], None], device: torch.device) -> float:
+    shortest, begin = math.inf, time.perf_counter()
+    for number in range(1 + _PROBE_STEPS):  # the first warms up
+        start = time.perf_counter()
+        step(number)
+        _synchronise(device)
+        if number or time.perf_counter() - start > _PROBE_SECONDS:
+            shortest = min(shortest, time.perf_counter() - start)
+        if time.perf_counter() - begin > _PROBE_SECONDS:
+            break
+    return shortest if math.isfinite(shortest) else time.perf_counter() - begin
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,128 @@
+"""Which clip of which movie, and where: the places that patches are cut from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from torch.nn import functional
+
+from .draws import Stream
+
+if TYPE_CHECKING:
+    from .frames import FrameStore
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the patches of a batch are cut.
+
+    Attributes
+    ----------
+    frames : (B, K) int64
+        Numbers in the frame store of each clip's frames.
+    y, x : (B,) int64
+        Upper left corner.
+    """
+
+    frames: np.ndarray
+    y: np.ndarray
+    x: np.ndarray
+
+
+class Sampler:
+    """Draws places from a table of clips, uniformly or by how much the movie changes there.
+
+    Parameters
+    ----------
+    store : FrameStore
+    clips : (N, K) int64
+        Numbers in the store of the frames of every clip.
+    size : int
+        Side of a patch.
+    change_power : float or None
+        None: uniform over clips, then over positions. Otherwise a place is drawn with probability proportional to this
+        power of its local change, the root mean square difference between neighbouring frames of the clip.
+    change_mix : float
+        Share drawn uniformly over places all the same.
+    """
+
+    def __init__(
+        self,
+        store: FrameStore,
+        clips: np.ndarray,
+        size: int,
+        *,
+        change_power: float | None = None,
+        change_mix: float = 0.0,
+    ) -> None:
+        self.clips = clips
+        self.size = size
+        self._rows = store.heights[clips[:, 0]] - size + 1
+        self._columns = store.widths[clips[:, 0]] - size + 1
+        self._cells: _Cells | None = None
+        if change_power is not None:
+            self._cells = _Cells(store, clips, size, change_power, change_mix)
+
+    def draw(self, stream: Stream, samples: np.ndarray) -> Places:
+        """Draw a place for each sample: (B,) numbers of samples, counted over the run."""
+        u = stream.uniform(samples, 3)
+        if self._cells is not None:
+            clip, y, x = self._cells.draw(u)
+        else:
+            clip = (u[:, 0] * len(self.clips)).astype(np.int64)
+            y = (u[:, 1] * self._rows[clip]).astype(np.int64)
+            x = (u[:, 2] * self._columns[clip]).astype(np.int64)
+        return Places(self.clips[clip], np.minimum(y, self._rows[clip] - 1), np.minimum(x, self._columns[clip] - 1))
+
+
+class _Cells:
+    """The probability of every cell of positions of every clip; within a cell all positions are alike."""
+
+    def __init__(self, store: FrameStore, clips: np.ndarray, size: int, power: float, mix: float) -> None:
+        self.stride = max(1, size // 4)
+        maps = _clip_changes(store, clips, size, self.stride)
+        weights = np.concatenate([m.ravel() for m in maps]).astype(np.float64) ** (power / 2)
+        total = weights.sum()
+        share = weights / total if total > 0 and np.isfinite(total) else np.full(len(weights), 1 / len(weights))
+        self._cumulative = np.cumsum((1 - mix) * share + mix / len(weights))
+        self._starts = np.concatenate([[0], np.cumsum([m.size for m in maps])])
+        self._columns = np.array([m.shape[1] for m in maps], np.int64)
+
+    def draw(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        cell = np.searchsorted(self._cumulative, u[:, 0] * self._cumulative[-1], side="right")
+        cell = np.minimum(cell, len(self._cumulative) - 1)
+        clip = np.searchsorted(self._starts, cell, side="right") - 1
+        row, column = np.divmod(cell - self._starts[clip], self._columns[clip])
+        y = row * self.stride + (u[:, 1] * self.stride).astype(np.int64)
+        x = column * self.stride + (u[:, 2] * self.stride).astype(np.int64)
+        return clip, y, x
+
+
+def _clip_changes(store: FrameStore, clips: np.ndarray, size: int, stride: int) -> list[np.ndarray]:
+    """Mean squared difference between a clip's neighbouring frames in every window on a grid: (rows, columns) each."""
+    known: dict[tuple[int, int], np.ndarray] = {}
+    changes = []
+    for clip in clips:
+        pairs = list(zip(clip[:-1].tolist(), clip[1:].tolist(), strict=True))
+        for first, second in pairs:
+            if (first, second) not in known:
+                difference = (store.frame(second) - store.frame(first)).square().mean(0)
+                windows = functional.avg_pool2d(difference[None, None], size, stride)[0, 0]
+                known[first, second] = windows.cpu().numpy()
+        changes.append(np.mean([known[pair] for pair in pairs], 0))
+    return changes
+
+
+def evenly_spaced(clip: int, frames: int) -> np.ndarray:
+    """Positions in a clip of all its evenly spaced sequences: (P, frames) int64, the narrowest first."""
+    return np.array(
+        [
+            np.arange(frames) * spacing + start
+            for spacing in range(1, (clip - 1) // (frames - 1) + 1)
+            for start in range(clip - spacing * (frames - 1))
+        ],
+        np.int64,
+    )

@@ -1,0 +1,261 @@
+"""A run in progress: its network, optimiser, movies and where it stands."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from ..errors import UserError
+from ..models import write_state
+from .augment import Augmentation, patches
+from .background import draw_foreground
+from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from .draws import Stream
+from .objective import PAIRS, Objective, metrics, new_sums
+from .optimiser import make_optimiser
+from .sampling import evenly_spaced
+from .schedule import Schedule, plateau_drops
+from .updates import EpochEnded, Progress
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..config import TrainConfig
+    from ..models import TimeArrowNet
+    from .dataset import Dataset
+    from .plan import Plan
+    from .sampling import Sampler
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches as a function of the configuration and the numbers of their samples."""
+
+    config: TrainConfig
+    data: Dataset
+    device: torch.device
+    sequences: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sequences", evenly_spaced(self.config.clip_frames, self.config.frames))
+
+    def train(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw a training batch: clips (B, K, C, S, S) float32, labels (B, P) int64."""
+        samples = np.arange(step * self.config.batchsize, (step + 1) * self.config.batchsize)
+        return self._draw(self.data.train, "train", samples, Augmentation(self.config.augment, self.config.transpose))
+
+    def validate(self, step: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the validation batch of this number, the same in every epoch; `count` samples in all."""
+        samples = np.arange(step * self.config.batchsize, min((step + 1) * self.config.batchsize, count))
+        return self._draw(self.data.val, "val", samples, Augmentation(0))
+
+    def _draw(
+        self, sampler: Sampler, phase: str, samples: np.ndarray, augmentation: Augmentation
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        seed, store = self.config.seed, self.data.store
+        if self.config.reject_background:
+            places = draw_foreground(sampler, store, seed, phase, samples)
+        else:
+            places = sampler.draw(Stream(seed, f"{phase}/places"), samples)
+        warp, jitter = augmentation.draw(Stream(seed, f"{phase}/augment"), samples, sampler.clips.shape[1])
+        clips = patches(store, places, sampler.size, warp, jitter)
+        labels = Stream(seed, f"{phase}/order").uniform(samples, len(self.sequences)) < 0.5
+        return clips.to(self.device, non_blocking=True), torch.from_numpy(labels.astype(np.int64)).to(self.device)
+
+
+class Session:
+    """One run's network and where it stands; `loop` drives it.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    plan : Plan
+    model : TimeArrowNet
+    batches : Batches
+    folder : Path
+        Run folder.
+    """
+
+    def __init__(self, config: TrainConfig, plan: Plan, model: TimeArrowNet, batches: Batches, folder: Path) -> None:
+        self.config, self.plan, self.model, self.batches, self.folder = config, plan, model, batches, folder
+        self.step = 0
+        self.history: list[EpochEnded] = []
+        self.objective = make_objective(config, plan.precision, model.device)
+        self._schedule = Schedule(config.lr_scheduler, config.lr, plan.steps, plan.steps_per_epoch)
+        self._optimiser = make_optimiser(config, model)
+        self._sums = new_sums(model.device)
+        self._shown = self._sums.clone()
+        self._before = 0.0  # seconds trained before this session began
+        self._begin = self._last_shown = time.perf_counter()
+        self._first_step = self._saved_step = 0
+        self._latest = Progress(0, plan.steps, 1, plan.epochs, "train", 0.0, 0.0, 0.0, 0.0, plan.seconds)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds trained, in this session and those before it."""
+        return self._before + time.perf_counter() - self._begin
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return len(self.history)
+
+    @property
+    def step_in_epoch(self) -> int:
+        """Steps done of the epoch at hand."""
+        return self.step - self.epoch * self.plan.steps_per_epoch
+
+    @property
+    def pairs_seen(self) -> int:
+        """Sequences seen in training."""
+        return self.step * self.config.batchsize * len(self.batches.sequences)
+
+    def train_step(self) -> None:
+        """Take one step; nothing waits for the device."""
+        self.model.train()
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._rate(self.step)
+        clips, labels = self.batches.train(self.step)
+        self._optimiser.zero_grad(set_to_none=True)
+        loss, sums = self.objective(self.model, clips, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimiser.step()
+        self._sums += sums
+        self.step += 1
+
+    def progress(self) -> Progress:
+        """Say where training stands; means are over the steps since the last call.
+
+        Raises
+        ------
+        UserError
+            If the loss is no longer a number.
+        """
+        new = self._sums - self._shown
+        recent = metrics(new, self._rate(self.step), self.step)
+        now = time.perf_counter()
+        pairs, seconds = float(new[PAIRS]), now - self._last_shown
+        if not pairs:
+            return self._latest
+        if not np.isfinite(recent.loss + recent.loss_decorr):
+            raise UserError(
+                f"The loss is no longer a number after step {self.step}. Resume or start again with a lower lr,"
+                " or precision 32; the best epoch so far is kept."
+            )
+        self._shown, self._last_shown = self._sums.clone(), now
+        self._latest = Progress(
+            step=self.step,
+            steps=self.plan.steps,
+            epoch=self.epoch + 1,
+            epochs=self.plan.epochs,
+            phase="train",
+            loss=recent.loss,
+            accuracy=recent.accuracy,
+            lr=recent.lr,
+            pairs_per_second=pairs / max(seconds, 1e-9),
+            seconds_left=self._seconds_left(),
+        )
+        return self._latest
+
+    def progress_of_validation(self, sums: torch.Tensor) -> Progress:
+        """Say where validation stands; means are over its samples so far."""
+        so_far = metrics(sums, self._latest.lr, self.step)
+        return replace(self._latest, phase="val", loss=so_far.loss, accuracy=so_far.accuracy)
+
+    def end_epoch(self, val_sums: torch.Tensor) -> EpochEnded:
+        """Close the epoch: judge it, keep the best weights, and write the checkpoint."""
+        rate = self._rate(self.step - 1)
+        train = metrics(self._sums, rate, self.step)
+        val = metrics(val_sums, rate, self.step)
+        best = min((epoch.val.loss for epoch in self.history), default=float("inf"))
+        ended = EpochEnded(
+            epoch=self.epoch + 1,
+            epochs=self.plan.epochs,
+            train=train,
+            val=val,
+            is_best=val.loss < best,
+            best_epoch=self.epoch + 1 if val.loss < best else self.history[-1].best_epoch if self.history else 1,
+            pairs_seen=self.pairs_seen,
+            seconds=self.seconds,
+        )
+        self.history.append(ended)
+        self._sums = new_sums(self.model.device)
+        self._shown = self._sums.clone()
+        if ended.is_best:
+            self.save_weights("model_state.pt")
+        if ended.epoch % self.config.save_checkpoint_every == 0:
+            self.save_weights(f"checkpoints/epoch_{ended.epoch:05d}_state.pt")
+        self.save()
+        return ended
+
+    @property
+    def out_of_patience(self) -> bool:
+        """Whether the validation loss has not improved for `patience` epochs."""
+        patience = self.config.patience
+        return bool(patience and self.history) and self.epoch - self.history[-1].best_epoch >= patience
+
+    def save_weights(self, name: str) -> None:
+        """Write the weights as they are now."""
+        write_state(self.folder / name, self.model.state_dict())
+
+    def save(self) -> None:
+        """Write the checkpoint that `restore` goes on from."""
+        self._saved_step = self.step
+        write_checkpoint(
+            self.folder,
+            Checkpoint(
+                step=self.step,
+                seconds=self.seconds,
+                history=self.history,
+                sums=self._sums,
+                model=self.model.state_dict(),
+                optimiser=self._optimiser.state_dict(),
+            ),
+        )
+
+    def restore(self) -> None:
+        """Go on from the folder's checkpoint, if it has one.
+
+        Raises
+        ------
+        UserError
+            If it is damaged or belongs to another network.
+        """
+        saved = read_checkpoint(self.folder, self.model)
+        if saved is None:
+            return
+        self._optimiser.load_state_dict(saved.optimiser)
+        self.step = self._first_step = self._saved_step = saved.step
+        self.history = saved.history
+        self._sums = saved.sums.to(self.model.device)
+        self._shown = self._sums.clone()
+        self._before = saved.seconds
+
+    def leave(self) -> None:
+        """Write what a stopped run needs to be used and resumed."""
+        if self._saved_step != self.step:
+            self.save()
+        if not self.history:
+            self.save_weights("model_state.pt")
+
+    def _rate(self, step: int) -> float:
+        losses = [epoch.val.loss for epoch in self.history] if self.config.lr_scheduler == "plateau" else []
+        return self._schedule.rate(step, plateau_drops(losses, self.config.lr_patience))
+
+    def _seconds_left(self) -> float:
+        """Expected duration of the rest: that of the plan, corrected by how this session went."""
+        expected = self.plan.seconds * (1 - self.step / max(1, self.plan.steps))
+        done = self.step - self._first_step
+        if done < 3:
+            return expected
+        return (time.perf_counter() - self._begin) / done * (self.plan.steps - self.step)
+
+
+def make_objective(config: TrainConfig, precision: str, device: torch.device) -> Objective:
+    """Return the loss of a run in this precision."""
+    sequences = torch.from_numpy(evenly_spaced(config.clip_frames, config.frames)).to(device)
+    return Objective(sequences, config.decor_loss, precision == "bf16")

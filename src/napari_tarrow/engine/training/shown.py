@@ -1,0 +1,99 @@
+"""What training shows of itself: example patches, attribution maps, features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tifffile
+import torch
+
+from ..files import make_folder, replacing
+from .updates import FeaturesShown, MapsShown, PatchesShown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ..config import TrainConfig
+    from ..models import TimeArrowNet
+    from .dataset import Footage
+    from .session import Session
+
+_EXAMPLES = 64
+
+
+def example_patches(session: Session) -> Iterator[PatchesShown]:
+    """Yield the first patches of training and validation."""
+    for split, batch in (("train", session.batches.train(0)), ("val", session.batches.validate(0, _EXAMPLES))):
+        clips = batch[0][:_EXAMPLES, : session.config.frames]
+        yield PatchesShown("train" if split == "train" else "val", clips.cpu().numpy())
+
+
+class Showcase:
+    """The sequences of the validation movies whose attribution maps are shown, evenly spread over time."""
+
+    def __init__(self, config: TrainConfig, footage: Footage) -> None:
+        self._config = config
+        self._footage = footage
+        self._sequences = list(_sequences(config, footage))
+
+    def maps(self, model: TimeArrowNet, epoch: int) -> Iterator[MapsShown]:
+        """Yield the map of every sequence that is shown."""
+        for movie, indices in self._sequences:
+            for place, row in enumerate(_spread(indices, self._config.cam_subsampling)):
+                images = self._images(movie, row)
+                cam = model.gradcam(images)
+                yield MapsShown(epoch, movie, place, int(row[0]), images, np.ascontiguousarray(cam))
+
+    def features(self, model: TimeArrowNet) -> Iterator[FeaturesShown]:
+        """Yield the embedding of the first frame that is shown."""
+        for movie, indices in self._sequences[:1]:
+            image = torch.from_numpy(self._images(movie, indices[0][:1])).to(model.device)
+            training = model.training
+            with torch.no_grad():
+                features = model.eval().project(image)[0]
+            model.train(training)
+            yield FeaturesShown(features.float().cpu().numpy())
+
+    def write_all(self, model: TimeArrowNet, folder: Path) -> Iterator[MapsShown]:
+        """Write frame and map of every validation sequence below `folder`, as the reference lays them out."""
+        for movie, indices in self._sequences:
+            for part in ("raws", "cam"):
+                make_folder(folder / f"dataset_{movie}" / part)
+            for number, row in enumerate(indices):
+                images = self._images(movie, row)
+                cam = model.gradcam(images)
+                name = f"{row[0]:05d}"
+                _write_tif(folder / f"dataset_{movie}" / "raws" / f"{name}_{0:05d}.tiff", images[0])
+                _write_tif(folder / f"dataset_{movie}" / "cam" / f"{name}_{0:05d}.tiff", cam)
+                yield MapsShown(0, movie, number, int(row[0]), images, np.ascontiguousarray(cam))
+
+    def _images(self, movie: int, indices: np.ndarray) -> np.ndarray:
+        """Prepared frames, (T, C, H, W) float32, their central part where the configuration says so."""
+        frames = np.stack([self._footage.movies[movie].frame(int(i)) for i in indices])
+        side = self._config.cam_size
+        if side is None:
+            return frames
+        top, left = (max(0, (n - side) // 2) for n in frames.shape[2:])
+        return np.ascontiguousarray(frames[:, :, top : top + side, left : left + side])
+
+
+def _sequences(config: TrainConfig, footage: Footage) -> Iterator[tuple[int, np.ndarray]]:
+    """Give, for every validation movie, its sequences at the first delta: (S, T) indices of frames."""
+    for movie in dict.fromkeys(part.movie for part in footage.val):
+        clips = [part.clips for part in footage.val if part.movie == movie and part.delta == config.delta[0]]
+        found = np.concatenate(clips)[:, : config.frames]
+        if len(found):
+            yield movie, found
+
+
+def _spread(rows: np.ndarray, count: int) -> np.ndarray:
+    return (
+        rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))] if count else rows[:0]
+    )
+
+
+def _write_tif(path: Path, image: np.ndarray) -> None:
+    with replacing(path) as file:
+        tifffile.imwrite(file, image.astype(np.float32, copy=False))

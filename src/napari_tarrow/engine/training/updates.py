@@ -1,0 +1,128 @@
+"""What training yields: small frozen values that hold on to no device memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run is set up; the first step comes next.
+
+    `summary` says in sentences what will be done: movies, sequences per delta, device, precision, memory.
+    """
+
+    run_folder: Path
+    summary: tuple[str, ...]
+    epochs: int
+    steps: int
+    first_epoch: int  # above 0 for a resumed run
+    seconds: float | None  # expected duration; None where it was not measured
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should know, in one sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands, a few times a second; losses are means since the last of these."""
+
+    step: int
+    steps: int
+    epoch: int
+    epochs: int
+    phase: Literal["train", "val"]
+    loss: float
+    accuracy: float
+    lr: float
+    pairs_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Means over one epoch of training or validation.
+
+    `accuracy_change` weighs every pair by how much its patch changes: most windows hold nothing to learn.
+    `pred1_ratio` is the share of pairs said to be reversed (0.5 for a fair network).
+    """
+
+    loss: float
+    loss_decorr: float
+    accuracy: float
+    accuracy_change: float
+    pred1_ratio: float
+    lr: float
+    steps: int
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """One epoch is done, and its checkpoint is on the disk. `epoch` counts from 1."""
+
+    epoch: int
+    epochs: int
+    train: Metrics
+    val: Metrics
+    is_best: bool
+    best_epoch: int
+    pairs_seen: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PatchesShown:
+    """Example patches as the network sees them, once at the start; `split` is train or val.
+
+    `patches` : (N, T, C, S, S) float32, at most 64.
+    """
+
+    split: Literal["train", "val"]
+    patches: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class MapsShown:
+    """The attribution map of one sequence of a validation movie, after an epoch (0: before training).
+
+    `images` : (T, C, H, W) float32, prepared frames. `map` : (H, W) float32, at least 0.
+    """
+
+    epoch: int
+    movie: int
+    place: int  # which of the shown sequences of that movie, from 0
+    frame: int  # index of the first frame in the movie
+    images: np.ndarray = field(repr=False)
+    map: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class FeaturesShown:
+    """The embedding of one frame at the end: `features` : (F, H, W) float32."""
+
+    features: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The last update. `reason` says why training ended."""
+
+    reason: Literal["done", "stopped", "early"]
+    run_folder: Path
+    epochs: int
+    best_epoch: int
+    pairs_seen: int
+    seconds: float
+
+
+Update = Started | Notice | Progress | EpochEnded | PatchesShown | MapsShown | FeaturesShown | Finished
