@@ -85,6 +85,13 @@ def test_every_script_named_in_the_readme_is_there():
     assert all((ROOT / name).is_file() for name in named)
 
 
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs_as_pasted(tmp_path):
+    [code] = re.findall(r"```python\n(.+?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert answer.stdout.splitlines()[-1] == "Dense representations: (1, 2, 32, 96, 96)"
+
+
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_bundled_movie_comes_with_its_divisions_and_its_attribution(name):
     sample = SAMPLES[name]
