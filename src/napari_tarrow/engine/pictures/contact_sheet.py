@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .blend import brightest
 from .insets import Inset, tiles
 from .page import FADED, INK, Page, save_png
 
@@ -43,7 +42,7 @@ def contact_sheet(insets: Sequence[Inset], path: Path, title: str) -> None:
     rows = max(1, math.ceil(len(insets) / per_row))
     page = Page(WIDTH, HEAD + rows * (tile + CAPTION) + FOOT)
     _heading(page, title, pictures - 1)
-    top = brightest([inset.map for inset in insets])
+    top = max((float(np.nanmax(inset.map)) for inset in insets), default=0.0) or 1.0
     for number, inset in enumerate(insets):
         row, column = divmod(number, per_row)
         _entry(page, inset, number + 1, MARGIN + column * (entry + BETWEEN), HEAD + row * (tile + CAPTION), tile, top)

@@ -58,12 +58,13 @@ def cut_inset(
     return Inset(_crop(images, y, x, size), _crop(map, y, x, size), frame, y, x, value, delta)
 
 
-def strongest_places(map: NDArray[np.floating], count: int = 8, size: int = 48) -> NDArray[np.int_]:
+def strongest_places(
+    map: NDArray[np.floating], count: int = 8, size: int = 48, *, border: int | None = None
+) -> NDArray[np.int_]:
     """Return the peaks of a map, strongest first.
 
-    As in the reference: half an inset along the border is left out (less where the picture is small: at most a
-    quarter of its side), the map is reduced to 0.3 of its size, peaks reach its 90th percentile and lie at least
-    half an inset apart along y or x.
+    As in the reference, the map is reduced to 0.3 of its size, and peaks exceed its 90th percentile and lie more than
+    half an inset apart along y or x. Unlike there, the slope of a peak that lies in the border is no peak.
 
     Parameters
     ----------
@@ -73,25 +74,21 @@ def strongest_places(map: NDArray[np.floating], count: int = 8, size: int = 48) 
         At most so many.
     size : int
         Side of an inset in pixels.
+    border : int
+        Pixels along every side without peaks; without it half an inset, but at most a quarter of the picture.
 
     Returns
     -------
     (N, 2) int
         `y, x` in pixels; none where the map is flat.
     """
-    from scipy import ndimage
-
     clean = np.nan_to_num(np.asarray(map, np.float32))
-    small = ndimage.zoom(_without_border(clean, size // 2), REDUCTION, order=1, grid_mode=True, mode="nearest")
-    distance = max(1, int(REDUCTION * (size // 2)))
-    threshold = max(float(np.percentile(clean, 90)), 0.0)
-    peaks = (small == ndimage.maximum_filter(small, 2 * distance + 1, mode="constant")) & (small > threshold)
-    found = np.argwhere(peaks)
-    found = found[np.argsort(-small[peaks], kind="stable")]
-    apart = _apart(found, distance)[:count]
     shape = np.array(clean.shape)
-    enlarged: NDArray[np.int_] = ((apart + 0.5) * (shape / small.shape)).astype(int)
-    return enlarged.clip(0, shape - 1)
+    widths = np.minimum(size // 2, shape // 4) if border is None else np.full(2, border)
+    found, scale = _peaks(clean)
+    places: NDArray[np.int_] = ((found + 0.5) * scale).astype(int)
+    inside = ((places >= widths) & (places < shape - widths)).all(1)
+    return _apart(places[inside], size // 2, count)
 
 
 def attribution_figure(
@@ -175,17 +172,21 @@ def _crop(image: NDArray[np.floating], y: int, x: int, size: int) -> NDArray[np.
     return cut
 
 
-def _without_border(map: NDArray[np.float32], width: int) -> NDArray[np.float32]:
-    kept = np.zeros_like(map)
-    inside = tuple(slice(w, side - w) for side, w in ((s, min(width, s // 4)) for s in map.shape))
-    kept[inside] = map[inside]
-    return kept
+def _peaks(map: NDArray[np.float32]) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
+    """Return places of the reduced map that exceed their neighbours and the threshold, and its pixels' size."""
+    from scipy import ndimage
+
+    sides = [max(1, round(REDUCTION * side)) / side for side in map.shape]
+    small = ndimage.zoom(map, sides, order=1, grid_mode=True, mode="nearest")
+    peaks = (small == ndimage.maximum_filter(small, 3)) & (small > max(float(np.percentile(map, 90)), 0.0))
+    strongest_first = np.argsort(-small[peaks], kind="stable")
+    return np.argwhere(peaks)[strongest_first], np.array(map.shape) / small.shape
 
 
-def _apart(places: NDArray[np.int_], distance: int) -> NDArray[np.int_]:
-    """Keep, from the first on, places farther than `distance` from all kept before along y or x."""
+def _apart(places: NDArray[np.int_], distance: int, count: int) -> NDArray[np.int_]:
+    """Keep, from the first on, places farther than `distance` along y or x from all that are kept."""
     kept: list[NDArray[np.int_]] = []
-    for place in places:
-        if all(np.abs(place - other).max() > distance for other in kept):
-            kept.append(place)
+    while len(places) and len(kept) < count:
+        kept.append(places[0])
+        places = places[np.abs(places - places[0]).max(1) > distance]
     return np.array(kept, int).reshape(-1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,13 @@ from ...errors import UserError
 from ...pictures import attribution_figure, grey, patch_grid, strongest_places
 from ...pictures.page import pixels
 from ..updates import EpochEnded, FeaturesShown, Finished, MapsShown, PatchesShown
+from .event_file import EventFile, require_tensorboard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from ..updates import Update
 
@@ -31,8 +35,8 @@ class TensorBoard:
 
     def __init__(self, folder: Path, history: Sequence[EpochEnded] = ()) -> None:
         self._folder = folder
-        self._summary_writer = _import_summary_writer()
-        self._writers: dict[str, Any] = {}
+        require_tensorboard()
+        self._files: dict[str, EventFile] = {}
         self._resumed = history[-1].epoch if history else 0
         self._continued = {file.parent.name for file in folder.glob("*/events.out.tfevents.*")}
         self._failed = False
@@ -61,8 +65,8 @@ class TensorBoard:
                     self._close()
                 case _:
                     return
-            for writer in self._writers.values():
-                writer.flush()
+            for file in self._files.values():
+                file.flush()
 
     def close(self) -> None:
         """Close the files; after an error of theirs, which was told already, without a word."""
@@ -72,14 +76,15 @@ class TensorBoard:
     def _write_scalars(self, ended: EpochEnded) -> None:
         for part, metrics in (("train", ended.train), ("val", ended.val)):
             for key, value in asdict(metrics).items():
-                self._writer(part).add_scalar(key, value, ended.epoch)
+                self._file(part).scalar(key, value, ended.epoch)
 
     def _write_patches(self, shown: PatchesShown) -> None:
-        """Write one grid per frame of the patches, its place in the sequence as the step."""
+        """Write one grid per frame of the patches, its place in the sequence as the step.
+
+        Where files are continued, only the steps that TensorBoard was told to forget.
+        """
         patches = shown.patches[:PATCHES].mean(2)
-        if shown.split in self._continued and self._resumed >= patches.shape[1]:
-            return  # there from before: only steps from the epoch resumed at on were forgotten
-        for frame in range(patches.shape[1]):
+        for frame in range(self._resumed if shown.split in self._continued else 0, patches.shape[1]):
             rgb = grey(patch_grid(patches[:, frame]))
             self._write_picture(shown.split, f"example_images/{shown.split}", rgb, frame)
 
@@ -93,21 +98,27 @@ class TensorBoard:
         for number, feature in enumerate(shown.features):
             self._write_picture("features", "features_0/0", grey(feature), number)
 
-    def _write_picture(self, part: str, tag: str, rgb: np.ndarray, step: int) -> None:
-        picture = rgb if rgb.dtype == np.uint8 else (255 * rgb).round().astype(np.uint8)
-        self._writer(part).add_image(tag, picture, step, dataformats="HWC")
+    def _write_picture(self, part: str, tag: str, rgb: NDArray[Any], step: int) -> None:
+        from PIL import Image
 
-    def _writer(self, part: str) -> Any:
+        picture = rgb if rgb.dtype == np.uint8 else (255 * rgb).round().astype(np.uint8)
+        data = io.BytesIO()
+        Image.fromarray(picture).save(data, "PNG")
+        self._file(part).png(tag, data.getvalue(), picture.shape[:2], step)
+
+    def _file(self, part: str) -> EventFile:
         """Open a part's file when it is first written to: only then is anything of an earlier one forgotten."""
-        if part not in self._writers:
+        if part not in self._files:
             again_from = {"train": self._resumed, "val": self._resumed, "cams": self._resumed + 1, "features": 0}[part]
-            purge_step = (again_from if self._resumed else 0) if part in self._continued else None
-            self._writers[part] = self._summary_writer(str(self._folder / part), purge_step=purge_step)
-        return self._writers[part]
+            forget_from = (again_from if self._resumed else 0) if part in self._continued else None
+            self._files[part] = EventFile(self._folder / part, forget_from)
+        return self._files[part]
 
     def _close(self) -> None:
-        while self._writers:
-            self._writers.popitem()[1].close()
+        with contextlib.ExitStack() as stack:
+            for file in self._files.values():
+                stack.callback(file.close)
+            self._files = {}
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -120,14 +131,3 @@ class TensorBoard:
                 f"TensorBoard's files in {self._folder} cannot be written ({reason}). Free some space, choose another"
                 " folder, or switch them off with tensorboard: false."
             ) from error
-
-
-def _import_summary_writer() -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise UserError(
-            "TensorBoard's files are wanted, but its package cannot be imported. Install it with"
-            " `pip install tensorboard`, or switch them off with tensorboard: false."
-        ) from error
-    return SummaryWriter
