@@ -1,0 +1,74 @@
+"""A trained network with all it needs to be used: what it wants of a movie, and what it was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import TrainConfig
+from ..errors import UserError
+from ..files import read_yaml
+from ..models import read_model
+from ..movies import Preparation
+
+if TYPE_CHECKING:
+    from ..models import TimeArrowNet
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network in eval mode, and what its folder says of it.
+
+    Attributes
+    ----------
+    network : TimeArrowNet
+    preparation : Preparation
+        What it wants of a movie.
+    delta : int
+        The smallest time step it was trained with.
+    config : TrainConfig or None
+        How it was trained, where the folder is ours.
+    folder : Path
+    """
+
+    network: TimeArrowNet
+    preparation: Preparation
+    delta: int
+    config: TrainConfig | None
+    folder: Path
+
+
+def read_trained(folder: str | Path, device: str = "cpu") -> TrainedModel:
+    """Read a model folder, ours or the reference's.
+
+    Raises
+    ------
+    UserError
+        If something is missing, damaged, or does not fit together.
+    """
+    folder = Path(folder)
+    network = read_model(folder, device)
+    run, arguments = folder / "run.yaml", folder / "train_args.yaml"
+    if run.is_file():
+        config = TrainConfig.from_values(_section(run, "config"), source=str(run))
+        preparation = _preparation(_section(run, "preparation"), run)
+        return TrainedModel(network, preparation, min(config.delta), config, folder)
+    values = read_yaml(arguments) if arguments.is_file() else {}
+    known = {name: values[name] for name in ("binarize", "subsample", "channels") if name in values}
+    delta = values.get("delta") or [1]
+    return TrainedModel(network, _preparation(known, arguments), min(delta if isinstance(delta, list) else [delta]), None, folder)
+
+
+def _section(path: Path, name: str) -> dict[str, Any]:
+    section = read_yaml(path).get(name)
+    if not isinstance(section, dict):
+        raise UserError(f"{path} has no section {name}: it is damaged. Use another copy of the folder.")
+    return section
+
+
+def _preparation(values: dict[str, Any], path: Path) -> Preparation:
+    try:
+        return Preparation(**values)
+    except TypeError as error:
+        raise UserError(f"{path} has an unknown entry ({error}). Use a version of napari-tarrow that wrote it.") from error
