@@ -116,7 +116,7 @@ def _check_alike(file: Path, header: Header, first: Header, first_file: Path) ->
         size, before = (f"{one.shape[1]} x {one.shape[2]}" for one in (header, first))
         raise UserError(f"{file.name} is {size}, the frames before it are {before}. Use one movie per folder.")
     if header.shape[0] != first.shape[0] or header.dtype != first.dtype:
-        kind, before = (f"{one.dtype} with {one.shape[0]} channel(s)" for one in (header, first))
+        kind, before = (f"{one.dtype} with {one.shape[0]} channel{'s' * (one.shape[0] > 1)}" for one in (header, first))
         raise UserError(f"{file.name} is {kind}, but {first_file.name} is {before}. Save all frames in the same way.")
 
 

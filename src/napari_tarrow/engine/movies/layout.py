@@ -85,7 +85,7 @@ def find_layout(
     given : str or None
         What the user says, instead of `axes`; axes of length one may be left out.
     kind : str
-        ``"imagej"`` where ImageJ named the axes: it calls time Z unless told otherwise.
+        ``"imagej"`` where ImageJ named the axes: it calls time Z by default. ``"picture"``: one frame of many.
 
     Raises
     ------
@@ -134,7 +134,7 @@ def _refuse_others(name: str, letters: str, shape: tuple[int, ...], kind: str) -
         if letter in "TCYX" or length == 1:
             continue
         has_time = "T" in letters and shape[letters.index("T")] > 1
-        if letter == "Z" and not has_time:
+        if letter == "Z" and not has_time and kind != "picture":
             axes = letters.replace("Z", "T") if "T" not in letters else letters.replace("T", "").replace("Z", "T")
             axes = axes.replace(DROPPED, "")
             who = "ImageJ calls" if kind == "imagej" else "The file calls"

@@ -68,7 +68,9 @@ def _opened(source: Any, channels: int, axes: str | None) -> Movie:
         return open_zarr_array(source, channels=channels, axes=axes)
     if isinstance(source, list | tuple) or all(hasattr(source, one) for one in ("shape", "dtype", "__getitem__")):
         return open_array(source, channels=channels, axes=axes)
-    raise UserError(f"A {type(source).__name__} is no movie. Give a path, or an array with axes TYX or TCYX.")
+    raise UserError(
+        f"A value of type {type(source).__name__} is no movie. Give a path, or an array with axes TYX or TCYX."
+    )
 
 
 def _from_path(path: Path, channels: int, axes: str | None) -> Movie:
@@ -101,7 +103,9 @@ def _nearest(path: Path) -> str:
 def _with_channels(movie: Movie, channels: int) -> Movie:
     count = movie.shape[1]
     if channels > count:
-        raise UserError(f"{movie.name} has {count} channel(s), but channels is {channels}. Give at most {count}.")
+        raise UserError(
+            f"{movie.name} has {count} channel{'s' * (count > 1)}, but channels is {channels}. Give at most {count}."
+        )
     if channels in (0, count):
         return movie
     return replace(

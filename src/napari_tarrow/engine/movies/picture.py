@@ -79,7 +79,7 @@ def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: int) -> La
     axes = series.axes
     if channels and "C" not in axes:  # pages that nothing names are channels if channels were asked for
         axes = next((axes.replace(letter, "C") for letter in UNKNOWN if letter in axes), axes)
-    layout = find_layout(name, axes, series.shape, channels=channels)
+    layout = find_layout(name, axes, series.shape, channels=channels, kind="picture")
     frames = layout.length("T")
     if frames > 1:
         raise UserError(

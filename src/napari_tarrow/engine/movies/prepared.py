@@ -195,6 +195,6 @@ def _check(movie: Movie, preparation: Preparation) -> None:
     wanted = max(1, preparation.channels)
     if channels != wanted:
         raise UserError(
-            f"{movie.name} was opened with {channels} channel(s), but {wanted} are wanted. "
+            f"{movie.name} was opened with {channels} channel{'s' * (channels > 1)}, but {wanted} are wanted. "
             f"Open it with channels {preparation.channels}."
         )

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+import zarr
+
+from napari_tarrow.engine.errors import UserError
+from napari_tarrow.engine.movies import expand_inputs
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for folder in ("a/10", "a/9", "b"):
+        (tmp_path / folder).mkdir(parents=True)
+    for file in ("a/x.tif", "a/notes.txt", "b/y2.tif", "b/y10.TIF", "b/y1.tiff", "a/.hidden.tif"):
+        (tmp_path / file).touch()
+    zarr.create_array(tmp_path / "b" / "z.zarr", shape=(2, 3, 3), dtype="u1")
+    return tmp_path
+
+
+def names(tree, paths):
+    return [path.removeprefix(str(tree)).replace("\\", "/") for path in paths]
+
+
+def test_level_zero_takes_the_paths_as_they_are(tree):
+    assert expand_inputs([str(tree / "b"), tree / "a"], 0) == [str(tree / "b"), str(tree / "a")]
+
+
+def test_every_level_replaces_folders_by_the_movies_and_folders_inside(tree):
+    assert names(tree, expand_inputs([tree], 1)) == ["/a", "/b"]
+    below = ["/a/9", "/a/10", "/a/x.tif", "/b/y1.tiff", "/b/y2.tif", "/b/y10.TIF", "/b/z.zarr"]
+    assert names(tree, expand_inputs([tree], 2)) == below
+    assert names(tree, expand_inputs([tree], 3)) == ["/a/x.tif", *below[3:]]
+
+
+def test_files_stay_where_they_were_given(tree):
+    assert names(tree, expand_inputs([tree / "b" / "y2.tif", tree / "a"], 1)) == [
+        "/b/y2.tif",
+        *["/a/9", "/a/10", "/a/x.tif"],
+    ]
+
+
+def test_nothing_found_is_said(tree):
+    with pytest.raises(UserError, match="read_recursion_level"):
+        expand_inputs([tree / "a" / "9"], 1)
+    with pytest.raises(UserError, match=r"no does not exist"):
+        expand_inputs([tree / "no"], 0)

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_tarrow.engine.errors import UserError
+from napari_tarrow.engine.movies import Preparation, PreparedMovie, normalization, open_movie
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "golden.npz"
+
+
+def textured(n=12, size=(64, 72), dtype=np.uint16, seed=0):
+    """Frames whose brightness drifts, so that frames, movie and smooth all differ."""
+    random = np.random.default_rng(seed)
+    drift = np.linspace(1, 2, n)[:, None, None]
+    return (random.gamma(2, 300, (n, *size)) * drift).astype(dtype)
+
+
+def prepared(pixels, channels=0, **options):
+    return PreparedMovie(open_movie(pixels, channels=channels), Preparation(channels=channels, **options))
+
+
+@pytest.mark.parametrize("case", [1, 2])
+def test_normalised_frames_agree_with_the_reference(case):
+    with np.load(GOLDEN) as golden:
+        stored, expected = golden[f"normalize/in_{case}"], golden[f"normalize/out_{case}"]
+    frame = stored.reshape(-1, *stored.shape[-2:])
+
+    ours = prepared(np.stack([frame, frame[:, ::-1]]), channels=len(frame)).frame(0)
+
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours.reshape(expected.shape), expected, rtol=1e-6, atol=1e-6 * abs(expected).max())
+
+
+@pytest.mark.parametrize("mode", ["frame", "movie", "smooth"])
+def test_a_prepared_frame_is_the_stored_one_minus_low_by_span(mode):
+    movie = prepared(textured(), normalize=mode)
+    rows = movie.normalization()
+
+    assert rows.shape == (12, 2)
+    assert rows.dtype == np.float32
+    assert movie.stored(3).dtype == movie.dtype == np.uint16
+    expected = (movie.stored(3).astype(np.float32) - rows[3, 0]) / rows[3, 1]
+    np.testing.assert_array_equal(movie.frame(3), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.float32, np.float64])
+def test_where_all_frames_are_alike_smoothing_changes_nothing(dtype):
+    pixels = np.repeat(textured(n=1, dtype=np.int16).astype(dtype), 20, axis=0)
+
+    smooth, frame = (prepared(pixels, normalize=mode).normalization() for mode in ("smooth", "frame"))
+
+    np.testing.assert_allclose(smooth, frame, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32])
+def test_movie_takes_the_percentiles_of_all_frames_together(dtype):
+    pixels = textured(dtype=np.uint8).astype(dtype) - (100 if np.dtype(dtype).kind == "i" else 0)
+
+    rows = prepared(pixels, normalize="movie").normalization()
+
+    low, high = np.percentile(pixels[:, ::8, ::8].astype(np.float64), (1, 99.8))
+    np.testing.assert_allclose(rows, np.tile([low, high - low], (12, 1)), rtol=1e-6, atol=1e-4)
+
+
+def test_movie_keeps_a_bounded_sample_of_reals(monkeypatch):
+    pixels = textured(n=10, size=(160, 160), dtype=np.float32)
+    exact = prepared(pixels, normalize="movie").normalization()
+    monkeypatch.setattr(normalization, "MOVIE_VALUES", 2000)
+
+    sampled = prepared(pixels, normalize="movie").normalization()
+
+    assert (sampled != exact).any()
+    np.testing.assert_allclose(sampled, exact, rtol=0.25)
+
+
+def test_smooth_ignores_one_bright_frame_where_frame_does_not():
+    pixels = np.repeat(textured(n=1), 30, axis=0)
+    pixels[14, :40] = 60000
+
+    smooth, frame = (prepared(pixels, normalize=mode).normalization() for mode in ("smooth", "frame"))
+
+    np.testing.assert_allclose(smooth, np.repeat(smooth[:1], 30, axis=0), rtol=1e-5)
+    assert frame[14, 1] > 10 * frame[13, 1]
+
+
+@pytest.mark.parametrize("mode", ["frame", "movie", "smooth"])
+def test_the_number_of_threads_changes_nothing(mode, monkeypatch):
+    pixels = textured(n=40, dtype=np.float32)
+    rows = []
+    for threads in (1, 2, 7):
+        monkeypatch.setattr(normalization, "THREADS", threads)
+        monkeypatch.setattr(normalization.os, "cpu_count", lambda: 8)
+        rows.append(prepared(pixels, normalize=mode).normalization())
+
+    np.testing.assert_array_equal(rows[0], rows[1])
+    np.testing.assert_array_equal(rows[0], rows[2])
+
+
+def counting(pixels, counts):
+    movie = open_movie(pixels)
+    read = movie.read
+    object.__setattr__(movie, "read", lambda index: (counts.append(index), read(index))[1])
+    return movie
+
+
+@pytest.mark.parametrize("mode", ["frame", "movie", "smooth"])
+def test_every_frame_is_looked_at_once_also_when_threads_ask_together(mode):
+    counts = []
+    movie = PreparedMovie(counting(textured(), counts), Preparation(mode))
+
+    threads = [threading.Thread(target=movie.normalization) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    movie.normalization([3, 4])
+
+    assert sorted(counts) == list(range(12))
+
+
+def test_rows_of_some_frames_read_only_those():
+    counts = []
+    movie = PreparedMovie(counting(textured(), counts), Preparation())
+
+    some = movie.normalization([7, 2])
+
+    assert counts == [7, 2]
+    np.testing.assert_array_equal(some, movie.normalization()[[7, 2]])
+
+
+def test_subsampling_is_the_mean_over_blocks_of_the_normalised_frame():
+    pixels = np.stack([textured(size=(67, 71)), textured(size=(67, 71), seed=1)], axis=1)
+    whole, halved = prepared(pixels, channels=2), prepared(pixels, channels=2, subsample=3)
+
+    assert halved.shape == (12, 2, 22, 23)
+    assert halved.stored(0).dtype == halved.dtype == np.float32
+    expected = whole.frame(4)[:, :66, :69].reshape(2, 22, 3, 23, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(halved.frame(4), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(halved.normalization(), whole.normalization())
+
+
+def test_binarise_gives_zeros_and_ones_and_their_means_over_blocks():
+    pixels = np.zeros((3, 8, 8), dtype=np.int16)
+    pixels[:, :3], pixels[:, 5:] = 7, -7
+
+    whole, halved = prepared(pixels, binarize=True), prepared(pixels, binarize=True, subsample=2)
+
+    assert whole.dtype == whole.stored(0).dtype == np.uint8
+    np.testing.assert_array_equal(whole.normalization(), [[0, 1]] * 3)
+    np.testing.assert_array_equal(whole.frame(1)[0], pixels[1] > 0)
+    np.testing.assert_array_equal(halved.frame(1)[0, :, 0], [1, 0.5, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("dtype", "stored"), [("?", "u1"), ("f2", "f4"), ("f8", "f4"), ("i8", "f4"), ("u4", "u4"), ("i1", "i1")]
+)
+def test_stored_frames_have_a_type_a_device_can_hold(dtype, stored):
+    pixels = (np.arange(2 * 64).reshape(2, 8, 8) % 2).astype(dtype)
+    movie = prepared(pixels)
+
+    assert movie.dtype == movie.stored(0).dtype == np.dtype(stored)
+    np.testing.assert_array_equal(movie.stored(0)[0], pixels[0])
+    assert np.isfinite(movie.frame(1)).all()
+
+
+def test_few_bright_spots_on_a_flat_background_do_not_explode():
+    pixels = np.zeros((3, 64, 64), dtype=np.uint16)
+    pixels[:, 1, 1] = 5000
+
+    for mode in ("frame", "movie", "smooth"):
+        assert prepared(pixels, normalize=mode).frame(0).max() == pytest.approx(1)
+
+
+def test_some_constant_frames_are_fine_but_not_all():
+    pixels = textured()
+    pixels[4] = 17
+
+    for mode in ("frame", "movie", "smooth"):
+        assert np.isfinite(prepared(pixels, normalize=mode).frame(4)).all()
+        with pytest.raises(UserError, match="every frame has one grey value"):
+            prepared(np.full_like(pixels, 17), normalize=mode).normalization()
+    with pytest.raises(UserError, match="after binarize"):
+        prepared(textured() + 1, binarize=True).normalization()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_values_that_are_not_finite_are_told_with_their_frame(bad):
+    pixels = textured(dtype=np.float64)
+    pixels[5, 3, 3] = bad
+
+    for mode in ("frame", "movie", "smooth"):
+        with pytest.raises(UserError, match=r"Frame 5 of array holds NaN or infinite values.*nan_to_num"):
+            prepared(pixels, normalize=mode).normalization()
+    with pytest.raises(UserError, match="Frame 5 of array"):
+        prepared(pixels).stored(5)
+
+
+@pytest.mark.parametrize(
+    ("preparation", "message"),
+    [
+        (Preparation(subsample=0), "subsample is 0"),
+        (Preparation(subsample=65), "64 x 72, smaller than one block"),
+        (Preparation(channels=2), "1 channel.*2 are wanted"),
+    ],
+)
+def test_a_preparation_that_does_not_fit_the_movie_is_refused(preparation, message):
+    with pytest.raises(UserError, match=message):
+        PreparedMovie(open_movie(textured()), preparation)
