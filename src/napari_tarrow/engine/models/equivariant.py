@@ -47,18 +47,16 @@ class _Layer(nn.Module):
         self.active = active
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply the layer as 1 x 1 convolutions: matrix products over pixels in either memory format.
+        """Apply the layer as matrix products over (pixels, features), without a copy where `x` is channels_last.
 
         The mean comes first, since mean and G commute and the product is then needed only once per pixel.
         """
-        batch, frames = x.shape[:2]
-        own = F.conv2d(x.flatten(0, 1), _kernel(self.L), self.L.bias)
-        common = F.conv2d(x.mean(1), _kernel(self.G), self.G.bias)
-        y = (own.unflatten(0, (batch, frames)) + common.unsqueeze(1)).flatten(0, 1)
+        frames = x.shape[1]
+        pixels = x.movedim(2, -1)
+        own = F.linear(pixels, self.L.weight, self.L.bias)
+        common = F.linear(pixels.sum(1), self.G.weight / frames, self.G.bias)
+        y = (own + common.unsqueeze(1)).movedim(-1, 2)
         if self.active:
-            y = F.leaky_relu(self.norm(y), inplace=True)
-        return y.unflatten(0, (batch, frames))
-
-
-def _kernel(linear: nn.Linear) -> torch.Tensor:
-    return linear.weight[:, :, None, None]
+            active = F.leaky_relu(self.norm(y.flatten(0, 1)), inplace=True)
+            y = active.view(y.shape)
+        return y

@@ -77,14 +77,17 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     UserError
         If the file is missing or damaged, or holds anything but tensors by name.
     """
+    if not path.is_file():
+        raise UserError(f"{path} does not exist. Check the path.")
+    damaged = f"{path} is damaged, cut short or not written by torch.save. Use another copy or checkpoint."
+    if not zipfile.is_zipfile(path):
+        raise UserError(damaged)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist. Check the path.") from error
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} is damaged, or holds more than tensors, which is never read. {_CONVERT}") from error
     except (RuntimeError, EOFError, ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} cannot be read: it is damaged or cut short. Use another copy or checkpoint.") from error
+        raise UserError(damaged) from error
     named = isinstance(state, dict) and all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
     )
@@ -133,7 +136,8 @@ def _require(folder: Path, state: str) -> None:
     if not (folder / state).is_file():
         if (folder / FULL).is_file():
             raise UserError(
-                f"{folder} holds only {FULL}, a pickled module: reading it would run whatever code it contains. {_CONVERT}"
+                f"{folder} holds only {FULL}, a pickled module: reading it would run whatever code it contains. "
+                f"{_CONVERT}"
             )
         raise UserError(f"{folder} has no {state}. Give a model folder in which training has stored a model.")
     if not (folder / KWARGS).is_file():

@@ -86,7 +86,9 @@ class TimeArrowNet(nn.Module):
     def forward(self, x: torch.Tensor, mode: Literal["classification", "projection"] = ...) -> torch.Tensor: ...
     @overload
     def forward(self, x: torch.Tensor, mode: Literal["both"]) -> tuple[torch.Tensor, torch.Tensor]: ...
-    def forward(self, x: torch.Tensor, mode: str = "classification") -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, x: torch.Tensor, mode: str = "classification"
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Return logits, projections, or both, of sequences.
 
         Parameters
@@ -103,7 +105,7 @@ class TimeArrowNet(nn.Module):
         """
         if mode not in ("classification", "projection", "both"):
             raise ValueError(f"There is no mode {mode!r}. Use 'classification', 'projection' or 'both'.")
-        projections = self.project(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        projections = _unflattened(self.project(x.flatten(0, 1)), x)
         if mode == "projection":
             return projections
         logits = self.classify(projections)
@@ -142,7 +144,7 @@ class TimeArrowNet(nn.Module):
             If the head has fewer layers.
         """
         maps = self.projection_head.layer(self.backbone(x.flatten(0, 1)), layer)
-        return maps.unflatten(0, x.shape[:2])
+        return _unflattened(maps, x)
 
     def gradcam(
         self,
@@ -230,3 +232,7 @@ class TimeArrowNet(nn.Module):
         from .folder import read_model
 
         return read_model(model_folder, map_location=map_location, state=state_dict_path)
+
+
+def _unflattened(maps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return maps.view(*like.shape[:2], *maps.shape[1:])

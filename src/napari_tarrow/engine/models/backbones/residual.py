@@ -10,6 +10,7 @@ from torch import nn
 
 from ..spans import Span, needed
 from .base import Backbone, initialise_he, pad_to_multiple
+from .border import BorderConv2d
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +53,7 @@ class _ResidualBlock(nn.Module):
         for i in range(convolutions):
             channels, stride = (out_channels, 1) if i else (in_channels, 2)
             layers += [
-                nn.Conv2d(channels, out_channels, 3, stride, padding=1, padding_mode="replicate"),
+                BorderConv2d(channels, out_channels, stride),
                 nn.BatchNorm2d(out_channels),
                 nn.LeakyReLU(inplace=True),
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,7 @@ from torch import nn
 
 from ..spans import needed
 from .base import Backbone, initialise_he, pad_to_multiple
+from .border import BorderConv2d
 
 if TYPE_CHECKING:
     from ..spans import Span
@@ -25,7 +27,7 @@ class ConvBlock(nn.Module):
         layers: list[nn.Module] = []
         for channels, step in ((in_channels, stride), (out_channels, 1)):
             layers += [
-                nn.Conv2d(channels, out_channels, 3, step, padding=1, padding_mode="replicate"),
+                BorderConv2d(channels, out_channels, step),
                 nn.BatchNorm2d(out_channels),
                 nn.LeakyReLU(inplace=True),
             ]
@@ -50,14 +52,14 @@ class UNet(Backbone):
         Maps of the output (default: `maps`).
     """
 
-    grid = 2 ** (LEVELS - 1)
+    grid: int = 2 ** (LEVELS - 1)
 
     def __init__(self, in_channels: int, maps: int, out_channels: int | None = None) -> None:
         super().__init__()
         self.features = out_channels or maps
         widths = [maps * 2**level for level in range(LEVELS)]
         self.l_conv = nn.ModuleList(_blocks([in_channels, *widths[:-1]], widths))
-        self.r_conv = nn.ModuleList(_blocks([a + b for a, b in zip(widths, widths[1:], strict=False)], widths[:-1]))
+        self.r_conv = nn.ModuleList(_blocks([a + b for a, b in pairwise(widths)], widths[:-1]))
         self.head = nn.Conv2d(maps, self.features, 1)
         initialise_he(self)
 
@@ -79,7 +81,7 @@ class UNet(Backbone):
 
     def offset(self, size: int) -> int:
         """Return where the output for an image side of `size` begins in the output of `core`."""
-        return -size % self.grid // 2
+        return (-size % self.grid) // 2
 
     def needs(self, span: Span) -> Span:
         """Return the pixels of a padded image on which the output pixels `span` depend."""
@@ -92,15 +94,15 @@ class LNet(Backbone):
     Upstream takes sides that are multiples of 16 only; other sides are padded here at the end, by replication.
     """
 
-    grid = 2**LEVELS
-    downscale = 2
+    grid: int = 2**LEVELS
+    downscale: int = 2
 
     def __init__(self, in_channels: int, maps: int) -> None:
         super().__init__()
         self.features = maps
         widths = [maps * 2**level for level in range(LEVELS)]
         self.l_conv = nn.ModuleList(_blocks([in_channels, *widths[:-1]], widths, stride=2))
-        self.r_conv = nn.ModuleList(_blocks([a + b for a, b in zip(widths, widths[1:], strict=False)], widths[:-1]))
+        self.r_conv = nn.ModuleList(_blocks([a + b for a, b in pairwise(widths)], widths[:-1]))
         self.head = nn.Conv2d(maps, maps, 1)
         initialise_he(self)
 
