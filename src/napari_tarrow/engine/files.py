@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import yaml
@@ -15,6 +14,7 @@ from .errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ def option(
     **limits
         Bounds as pydantic takes them (``ge``, ``le``, ``gt``, ``lt``).
     """
-    extra = {"group": group, "basic": basic, "flag": flag}
+    extra: dict[str, Any] = {"group": group, "basic": basic, "flag": flag}
     return Field(default=default, title=title, description=description, json_schema_extra=extra, **limits)
 
 

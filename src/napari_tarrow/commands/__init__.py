@@ -1,0 +1,1 @@
+"""Faces in the terminal: one file per command, and what they share."""
