@@ -166,12 +166,16 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path, epochs):
 
 
 def test_a_full_disk_is_told_once(tmp_path, epochs, monkeypatch):
-    class Full(io.RawIOBase):
-        def write(self, data):
+    class Full:
+        def fail(self, *_):
             raise OSError(errno.ENOSPC, "No space left on device")
+
+        write = flush = close = fail
 
     monitor = TensorBoard(tmp_path)
     monitor.take(epochs[0])
+    monitor._files["val"].close()
+    monkeypatch.setattr(monitor._files["val"], "_file", Full())
     monkeypatch.setattr(monitor._files["val"]._records, "_writer", Full())
 
     with pytest.raises(UserError, match=r"No space left on device.*Free some space"):
