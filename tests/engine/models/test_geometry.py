@@ -39,7 +39,7 @@ def blind_to_values(name):
 def test_outputs_need_exactly_the_inputs_that_change_them(name):
     backbone = blind_to_values(name)
     size = -(-2 * TimeArrowNet(name).receptive_field // 64) * 64
-    columns = torch.arange(size // 2 - 16, size // 2 + 16, 5)
+    columns = torch.tensor([size // 2 - 9, size // 2, size // 2 + 3])
     lines = torch.zeros((len(columns), 1, 32, size), dtype=torch.float64)
     lines[torch.arange(len(columns)), :, :, columns] = 1
 
@@ -72,8 +72,10 @@ def test_projections_have_the_resolution_that_the_network_says(name):
     assert maps.shape == (1, 4, -(-70 // model.downscale), -(-97 // model.downscale))
 
 
-@pytest.mark.parametrize("head", ["minimal_batchnorm", "three_3x3convs"])
-@pytest.mark.parametrize("name", CHEAP)
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [*((name, "linear") for name in CHEAP), ("unet_16fmaps", "three_3x3convs"), ("id", "three_3x3convs")],
+)
 @settings(max_examples=3, deadline=None, derandomize=True)
 @given(height=st.integers(33, 150), width=st.integers(33, 150), tile=st.integers(24, 100), seed=st.integers(0, 99))
 def test_tiled_projections_equal_those_of_the_whole(name, head, height, width, tile, seed):
@@ -90,8 +92,7 @@ def test_tiled_projections_equal_those_of_the_whole(name, head, height, width, t
 
 @settings(max_examples=4, deadline=None, derandomize=True)
 @given(height=st.integers(17, 130), width=st.integers(17, 130), tile=st.integers(16, 64))
-def test_tiles_around_small_detail_do_not_show(height, width, tile):
-    """With the weights of the golden networks, which are not close to symmetric, and oblong tiles."""
+def test_oblong_tiles_of_several_channels_equal_the_whole(height, width, tile):
     torch.manual_seed(height)
     torch.set_num_threads(1)
     model = TimeArrowNet("unet_16fmaps", n_features=4, n_input_channels=2).eval()
@@ -110,20 +111,21 @@ def test_a_network_that_sees_the_whole_image_is_not_tiled():
     torch.testing.assert_close(project_tiled(model, frame, 32), model.project(frame[None])[0].detach())
 
 
-@pytest.mark.parametrize("chunk", [1, 1000, 10**9])
 @pytest.mark.parametrize(
-    ("head", "symmetric", "frames"),
+    ("head", "symmetric", "frames", "chunk"),
     [
-        ("minimal", True, 3),
-        ("linear", True, 2),
-        ("difference", True, 2),
-        ("minimal", False, 2),
-        ("unet", False, 2),
-        ("resnet18", False, 2),
+        ("minimal", True, 3, 1),
+        ("minimal", True, 3, 1000),
+        ("minimal", True, 2, 10**9),
+        ("linear", True, 2, 1000),
+        ("difference", True, 2, 1000),
+        ("minimal", False, 2, 1000),
+        ("unet", False, 2, 1000),
+        ("resnet18", False, 2, 1000),
     ],
 )
 def test_attribution_weights_are_the_gradient_of_the_logit_summed_over_space(
-    monkeypatch, chunk, head, symmetric, frames
+    monkeypatch, head, symmetric, frames, chunk
 ):
     monkeypatch.setattr("napari_tarrow.engine.models.attribution.CHUNK", chunk)
     torch.manual_seed(1)

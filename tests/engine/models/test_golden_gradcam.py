@@ -66,6 +66,17 @@ def test_projections_of_a_large_image_agree(golden, name, tile):
     golden.compare(project_tiled(model, x[0], tile), f"gradcam/{name}/200x227/embedding")
 
 
+def test_what_is_no_sequence_is_refused_and_read_only_arrays_are_fine(golden):
+    model, x = sequence(golden, "unet_16fmaps/64x72")
+    frozen = x.numpy().copy()
+    frozen.flags.writeable = False
+
+    assert model.gradcam(frozen).shape == (64, 72)
+    for wrong in (x[:1], x[0], x[None], torch.cat([x, x], 1)):
+        with pytest.raises(ValueError, match=r"\(T, C, H, W\) = \(2, 1, H, W\)"):
+            model.gradcam(wrong)
+
+
 def test_mode_and_gradients_are_left_as_they_were(golden):
     model, x = sequence(golden, "unet_16fmaps/64x72")
     model.train()

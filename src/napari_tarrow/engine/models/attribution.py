@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from .tiles import project_tiled
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from .network import TimeArrowNet
@@ -52,11 +52,16 @@ def gradcam(
     -------
     (H, W) float32
         The map.
+
+    Raises
+    ------
+    ValueError
+        If `x` is no sequence for this network.
     """
+    frames = _sequence(model, x)
     training = model.training
     model.eval()
     try:
-        frames = torch.as_tensor(x, device=model.device, dtype=torch.float32)
         projections = torch.stack([project_tiled(model, frame, tile_size) for frame in frames])
         alpha = gradcam_weights(model, projections, class_id)
     finally:
@@ -99,3 +104,14 @@ def gradcam_weights(model: TimeArrowNet, projections: torch.Tensor, class_id: in
         (gradient,) = torch.autograd.grad(model.evidence(leaf)[0, class_id].sum(), leaf)
         alpha += gradient[0].sum((-2, -1))
     return alpha / (height * width)
+
+
+def _sequence(model: TimeArrowNet, x: torch.Tensor | NDArray[np.floating[Any]]) -> torch.Tensor:
+    """Return `x` as (T, C, H, W) float32 where the model is."""
+    expected = (model.n_frames, model.kwargs["n_input_channels"])
+    if x.ndim != 4 or tuple(x.shape[:2]) != expected:
+        raise ValueError(
+            f"A sequence for this network is (T, C, H, W) = ({expected[0]}, {expected[1]}, H, W), not {tuple(x.shape)}."
+        )
+    tensor = x if isinstance(x, torch.Tensor) else torch.tensor(np.asarray(x, np.float32))
+    return tensor.detach().to(model.device, torch.float32)
