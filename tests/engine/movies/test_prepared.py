@@ -58,12 +58,15 @@ def test_where_all_frames_are_alike_smoothing_changes_nothing(dtype):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32])
 def test_movie_takes_the_percentiles_of_all_frames_together(dtype):
-    pixels = textured(dtype=np.uint8).astype(dtype) - (100 if np.dtype(dtype).kind == "i" else 0)
+    pixels = textured(n=5, dtype=np.float64)[:, :24, :24] / (30 if np.dtype(dtype).itemsize == 1 else 1)
+    pixels = (pixels - (500 if np.dtype(dtype).kind == "i" else 0)).astype(
+        dtype
+    )  # few values: neighbours in rank differ
 
     rows = prepared(pixels, normalize="movie").normalization()
 
     low, high = np.percentile(pixels[:, ::8, ::8].astype(np.float64), (1, 99.8))
-    np.testing.assert_allclose(rows, np.tile([low, high - low], (12, 1)), rtol=1e-6, atol=1e-4)
+    np.testing.assert_allclose(rows, np.tile([low, high - low], (5, 1)), rtol=1e-6, atol=1e-4)
 
 
 def test_movie_keeps_a_bounded_sample_of_reals(monkeypatch):

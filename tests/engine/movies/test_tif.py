@@ -118,6 +118,14 @@ def test_planes_that_tifffile_takes_for_colours_become_time_when_the_user_says_s
     np.testing.assert_array_equal(movie.frame(2)[0], frames[2])
 
 
+def test_fewer_pages_than_the_description_says_are_noticed(frames, tmp_path):
+    description = "ImageJ=1.54f\nimages=30\nframes=30\nhyperstack=true\n"
+    tifffile.imwrite(tmp_path / "m.tif", frames, description=description, metadata=None, compression="zlib")
+
+    with pytest.raises(UserError, match=r"m\.tif is cut off: it should hold 30 pictures"):
+        open_movie(tmp_path / "m.tif")
+
+
 def test_several_series_are_named(frames, tmp_path):
     with tifffile.TiffWriter(tmp_path / "m.tif") as writer:
         writer.write(frames)

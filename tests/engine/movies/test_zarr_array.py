@@ -65,6 +65,13 @@ def test_the_names_of_dimensions_are_taken_as_axes(tmp_path):
         np.testing.assert_array_equal(open_movie(tmp_path / name).frame(2)[0], MOVIE[2])
 
 
+def test_chunks_longer_than_an_axis_of_length_one_do_not_mix_frames(tmp_path):
+    zarr.create_array(tmp_path / "m.zarr", data=MOVIE[None], chunks=(4, 2, 9, 7), dimension_names=["z", "t", "y", "x"])
+    movie = open_movie(tmp_path / "m.zarr")
+
+    np.testing.assert_array_equal(np.stack([movie.frame(index)[0] for index in range(6)]), MOVIE)
+
+
 def test_arrays_of_a_bare_group_are_named(tmp_path):
     group = zarr.create_group(tmp_path / "m.zarr")
     group.create_array("raw", data=MOVIE)
@@ -85,9 +92,7 @@ def test_a_damaged_chunk_is_told_with_its_frame(tmp_path):
         movie.frame(4)
 
 
-def test_only_the_chunk_of_the_frame_is_read(tmp_path, monkeypatch):
-    zarr.create_array(tmp_path / "m.zarr", data=MOVIE, chunks=(1, 9, 7))
-    movie = open_movie(tmp_path / "m.zarr")
+def reads_of(monkeypatch):
     read = []
     original = zarr.storage.LocalStore.get
 
@@ -96,6 +101,27 @@ def test_only_the_chunk_of_the_frame_is_read(tmp_path, monkeypatch):
         return await original(self, key, *args, **kwargs)
 
     monkeypatch.setattr(zarr.storage.LocalStore, "get", get)
+    return read
+
+
+def test_only_the_chunk_of_the_frame_is_read(tmp_path, monkeypatch):
+    zarr.create_array(tmp_path / "m.zarr", data=MOVIE, chunks=(1, 9, 7))
+    movie = open_movie(tmp_path / "m.zarr")
+    read = reads_of(monkeypatch)
+
     movie.frame(2)
 
     assert read == ["c/2/0/0"]
+
+
+def test_a_chunk_of_many_frames_is_read_once_for_all_of_them(tmp_path, monkeypatch):
+    zarr.create_array(tmp_path / "m.zarr", data=MOVIE, chunks=(4, 9, 7))
+    movie = open_movie(tmp_path / "m.zarr")
+    read = reads_of(monkeypatch)
+
+    frames = [movie.frame(index) for index in range(6)]
+    frames[0][:] = 0
+
+    assert read == ["c/0/0/0", "c/1/0/0"]
+    np.testing.assert_array_equal(np.stack(frames[1:])[:, 0], MOVIE[1:])
+    np.testing.assert_array_equal(movie.frame(0)[0], MOVIE[0])

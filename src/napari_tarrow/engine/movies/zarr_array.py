@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import UserError
 from .array import open_array
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
     from .movie import Movie
 
+BLOCK_BYTES = 2**28  # of frames that share a chunk, kept in memory
 MARKERS = ("zarr.json", ".zarray", ".zgroup")
 
 
@@ -44,7 +49,8 @@ def open_zarr(path: Path, *, channels: int = 0, axes: str | None = None) -> Movi
             f"{name} holds no zarr array or group that can be opened. Check that it was copied whole."
         ) from error
     image = _image(node, name) if isinstance(node, zarr.Group) else _Image(node, _array_axes(node))
-    movie = open_array(image.array, channels=channels, axes=axes, known=image.axes, name=name)
+    array = _ByBlocks(image.array)
+    movie = open_array(array, channels=channels, axes=axes, known=image.axes, name=name)
 
     def read(index: int) -> NDArray[Any]:
         try:
@@ -67,6 +73,33 @@ def open_zarr(path: Path, *, channels: int = 0, axes: str | None = None) -> Movi
 def open_zarr_array(array: zarr.Array[Any], *, channels: int = 0, axes: str | None = None) -> Movie:
     """Take a zarr array that is open already."""
     return open_array(array, channels=channels, axes=axes, known=_array_axes(array), name=array.basename or "array")
+
+
+class _ByBlocks:
+    """A zarr array that keeps the last block of frames: a chunk of many frames is decoded once, not for each.
+
+    Only along the first axis, where time lies nearly always, and only for blocks that are small.
+    """
+
+    def __init__(self, array: zarr.Array[Any]) -> None:
+        self._array = array
+        self.shape, self.dtype = array.shape, array.dtype
+        self._lock = threading.Lock()
+        self._key: tuple[int | slice, ...] = ()
+        self._block: Any = None
+        size = array.dtype.itemsize * math.prod(array.shape[1:])
+        self._length = array.chunks[0] if array.ndim and array.chunks[0] * size <= BLOCK_BYTES else 1
+
+    def __getitem__(self, selection: tuple[int | slice, ...]) -> NDArray[Any]:
+        index = selection[0]
+        if self._length == 1 or not isinstance(index, int):
+            return np.asarray(self._array[selection])
+        start = index - index % self._length
+        with self._lock:
+            key = (slice(start, start + self._length), *selection[1:])
+            if key != self._key:
+                self._block, self._key = self._array[key], key
+            return np.array(self._block[index - start])
 
 
 @dataclass(frozen=True)
