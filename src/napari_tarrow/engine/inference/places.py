@@ -88,7 +88,7 @@ def draw_strongest_places(
     firsts = _spread(movie)
     kept: list[AttributionMap] = []
     for one in attribute(trained.network, movie, trained.delta, kind=kind, firsts=firsts):
-        kept.append(AttributionMap(one.frames, one.map.astype(np.float16)))
+        kept.append(one)
         yield one
     places = strongest_places(kept, count)
     maps = {one.frames: one.map for one in kept}
@@ -100,7 +100,7 @@ def draw_strongest_places(
 
 
 def _maxima(one: AttributionMap) -> list[Place]:
-    smooth = ndimage.gaussian_filter(one.map.astype(np.float32), _SMOOTHING)
+    smooth = ndimage.gaussian_filter(one.map, _SMOOTHING)
     peaks = np.argwhere((smooth == ndimage.maximum_filter(smooth, 2 * (_APART // 2) + 1)) & (smooth > 0))
     scores = smooth[tuple(peaks.T)]
     order = np.argsort(-scores, kind="stable")[:_PER_MAP]
@@ -141,7 +141,7 @@ def _inset(movie: PreparedMovie, place: Place, values: np.ndarray) -> Inset:
     numbers = movie.movie.frame_numbers[list(place.frames)]
     inset = cut_inset(
         frames,
-        values.astype(np.float32),
+        values,
         place.y,
         place.x,
         frame=int(numbers[0]),

@@ -129,7 +129,7 @@ def _run(
         batches = Batches(config, data, device)
         if record is None or folder is None:
             plan, precision = make_plan(
-                config, model, lambda p: make_objective(config, p, device), lambda step: batches.train(step)
+                config, model, lambda p: make_objective(config, p), lambda step: batches.train(step)
             )
             folder = new_run_folder(config, footage.movies[0].movie.name)
             prints = [(movie, fingerprint(movie.movie)) for movie in footage.movies]
@@ -146,17 +146,16 @@ def _run(
 
 def _watched(session: Session, updates: Iterator[Update], notices: Sequence[str]) -> Iterator[Update]:
     """Pass updates on to the monitors first, then to whoever iterates."""
-    monitors = monitors_for(session.folder, session.config, tuple(session.history))
-    try:
+    with contextlib.ExitStack() as stack:
+        monitors = monitors_for(session.folder, session.config, tuple(session.history))
+        for monitor in monitors:
+            stack.callback(monitor.close)
         for text in notices:
             yield Notice(text)
         for update in updates:
             for monitor in monitors:
                 monitor.take(update)
             yield update
-    finally:
-        for monitor in monitors:
-            monitor.close()
 
 
 def _drive(session: Session, showcase: Showcase, control: Control, summary: tuple[str, ...]) -> Iterator[Update]:
@@ -166,8 +165,7 @@ def _drive(session: Session, showcase: Showcase, control: Control, summary: tupl
     yield Started(session.folder, summary, plan.epochs, plan.steps, session.epoch, left)
     reason = "done"
     try:
-        if session.step == 0:
-            yield from example_patches(session)
+        yield from example_patches(session)
         while session.epoch < plan.epochs and not session.out_of_patience:
             yield from _train_epoch(session, showcase, control)
             sums = yield from _validate(session, control)

@@ -12,6 +12,8 @@ from ..models import decorrelation_loss
 from .updates import Metrics
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..models import TimeArrowNet
 
 _NAMES = ("loss", "loss_decorr", "accuracy", "pred1_ratio", "pairs", "accuracy_change", "change")
@@ -24,7 +26,7 @@ class Objective:
 
     Attributes
     ----------
-    sequences : (P, T) int64 tensor
+    sequences : (P, T) int64 array
         Positions in the clip of each sequence's frames.
     decor_loss : float
         Weight of the decorrelation loss.
@@ -32,7 +34,7 @@ class Objective:
         Whether the backbone computes in bfloat16.
     """
 
-    sequences: torch.Tensor
+    sequences: np.ndarray
     decor_loss: float
     autocast: bool
 
@@ -68,14 +70,20 @@ class Objective:
     def _logits(self, model: TimeArrowNet, projections: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Logits of all sequences, reversed where the label says so: (B * P, T)."""
         reversed_ = labels.flatten() == 1
-        if self.sequences.shape == projections.shape[1:2]:
-            sequences = projections
-        else:
-            sequences = projections[:, self.sequences].flatten(0, 1)
+        sequences = self._sequences(projections)
         if model.classification_head.symmetric:  # reversing the frames reverses the logits: no second pass, no copy
             logits = model.classify(sequences)
             return torch.where(reversed_[:, None], logits.flip(1), logits)
         return model.classify(torch.where(reversed_[:, None, None, None, None], sequences.flip(1), sequences))
+
+    def _sequences(self, projections: torch.Tensor) -> torch.Tensor:
+        """Return the sequences of clips (B, K, F, h, w): (B * P, T, F, h, w), in the same memory format."""
+        if len(self.sequences) == 1:
+            return projections
+        # slices with the features last: indexing would copy to another memory format and add up gradients one by one
+        pixels = projections.movedim(2, -1)
+        chosen = [pixels[:, s[0] : s[-1] + 1 : s[1] - s[0]] for s in self.sequences.tolist()]
+        return torch.stack(chosen, 1).flatten(0, 1).movedim(-1, 2)
 
     def _sums(
         self,
@@ -87,8 +95,8 @@ class Objective:
     ) -> torch.Tensor:
         predicted = logits.argmax(1)
         right = (predicted == target).float()
-        first, last = self.sequences[:, 0], self.sequences[:, -1]
-        change = (clips[:, last] - clips[:, first]).square().mean((2, 3, 4)).flatten()
+        changes = [(clips[:, s[-1]] - clips[:, s[0]]).square().mean((1, 2, 3)) for s in self.sequences.tolist()]
+        change = torch.stack(changes, 1).flatten()
         count = torch.full_like(cross_entropy, len(target), dtype=torch.float32)
         return torch.stack(
             [

@@ -64,7 +64,9 @@ class Sampler:
         self._columns = store.widths[clips[:, 0]] - size + 1
         self._cells: _Cells | None = None
         if change_power is not None:
-            self._cells = _Cells(store, clips, size, change_power, change_mix)
+            stride = max(1, size // 4)
+            maps = _clip_changes(store, clips, size, stride)
+            self._cells = _Cells(maps, self._rows, self._columns, stride, change_power, change_mix)
 
     def draw(self, stream: Stream, samples: np.ndarray) -> Places:
         """Draw a place for each sample: (B,) numbers of samples, counted over the run."""
@@ -75,30 +77,51 @@ class Sampler:
             clip = (u[:, 0] * len(self.clips)).astype(np.int64)
             y = (u[:, 1] * self._rows[clip]).astype(np.int64)
             x = (u[:, 2] * self._columns[clip]).astype(np.int64)
-        return Places(self.clips[clip], np.minimum(y, self._rows[clip] - 1), np.minimum(x, self._columns[clip] - 1))
+        return Places(self.clips[clip], y, x)
 
 
 class _Cells:
-    """The probability of every cell of positions of every clip; within a cell all positions are alike."""
+    """The probability of every cell of positions of every clip; within a cell all positions are alike.
 
-    def __init__(self, store: FrameStore, clips: np.ndarray, size: int, power: float, mix: float) -> None:
-        self.stride = max(1, size // 4)
-        maps = _clip_changes(store, clips, size, self.stride)
-        weights = np.concatenate([m.ravel() for m in maps]).astype(np.float64) ** (power / 2)
-        total = weights.sum()
-        share = weights / total if total > 0 and np.isfinite(total) else np.full(len(weights), 1 / len(weights))
-        self._cumulative = np.cumsum((1 - mix) * share + mix / len(weights))
+    Parameters
+    ----------
+    maps : list of (rows, columns) float32
+        Mean squared change of every cell, for every clip.
+    rows, columns : (N,) int64
+        Positions along y and x in every clip.
+    stride : int
+        Positions of a cell along each side; fewer in the last.
+    power, mix : float
+        See `Sampler`.
+    """
+
+    def __init__(
+        self, maps: list[np.ndarray], rows: np.ndarray, columns: np.ndarray, stride: int, power: float, mix: float
+    ) -> None:
+        self._stride, self._rows, self._columns = stride, rows, columns
         self._starts = np.concatenate([[0], np.cumsum([m.size for m in maps])])
-        self._columns = np.array([m.shape[1] for m in maps], np.int64)
+        self._wide = np.array([m.shape[1] for m in maps], np.int64)
+        _, _, _, high, wide = self._located(np.arange(self._starts[-1]))
+        even = (high * wide).astype(np.float64)
+        change = np.concatenate([m.ravel() for m in maps]).astype(np.float64)
+        weights = change ** (power / 2) * even  # the maps hold squares
+        if not weights.sum() > 0:
+            weights = even
+        self._cumulative = np.cumsum((1 - mix) * weights / weights.sum() + mix * even / even.sum())
 
     def draw(self, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return clip, y and x of each row of three uniform numbers."""
         cell = np.searchsorted(self._cumulative, u[:, 0] * self._cumulative[-1], side="right")
-        cell = np.minimum(cell, len(self._cumulative) - 1)
+        clip, y, x, high, wide = self._located(np.minimum(cell, len(self._cumulative) - 1))
+        return clip, y + (u[:, 1] * high).astype(np.int64), x + (u[:, 2] * wide).astype(np.int64)
+
+    def _located(self, cell: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return the clip of each cell, its first position, and how many it has along y and x (fewer at the end)."""
         clip = np.searchsorted(self._starts, cell, side="right") - 1
-        row, column = np.divmod(cell - self._starts[clip], self._columns[clip])
-        y = row * self.stride + (u[:, 1] * self.stride).astype(np.int64)
-        x = column * self.stride + (u[:, 2] * self.stride).astype(np.int64)
-        return clip, y, x
+        row, column = np.divmod(cell - self._starts[clip], self._wide[clip])
+        y, x = row * self._stride, column * self._stride
+        high, wide = self._rows[clip] - y, self._columns[clip] - x
+        return clip, y, x, np.minimum(high, self._stride), np.minimum(wide, self._stride)
 
 
 def _clip_changes(store: FrameStore, clips: np.ndarray, size: int, stride: int) -> list[np.ndarray]:

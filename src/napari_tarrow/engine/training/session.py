@@ -84,7 +84,7 @@ class Session:
         self.config, self.plan, self.model, self.batches, self.folder = config, plan, model, batches, folder
         self.step = 0
         self.history: list[EpochEnded] = []
-        self.objective = make_objective(config, plan.precision, model.device)
+        self.objective = make_objective(config, plan.precision)
         self._schedule = Schedule(config.lr_scheduler, config.lr, plan.steps, plan.steps_per_epoch)
         self._optimiser = make_optimiser(config, model)
         self._sums = new_sums(model.device)
@@ -255,7 +255,6 @@ class Session:
         return (time.perf_counter() - self._begin) / done * (self.plan.steps - self.step)
 
 
-def make_objective(config: TrainConfig, precision: str, device: torch.device) -> Objective:
+def make_objective(config: TrainConfig, precision: str) -> Objective:
     """Return the loss of a run in this precision."""
-    sequences = torch.from_numpy(evenly_spaced(config.clip_frames, config.frames)).to(device)
-    return Objective(sequences, config.decor_loss, precision == "bf16")
+    return Objective(evenly_spaced(config.clip_frames, config.frames), config.decor_loss, precision == "bf16")

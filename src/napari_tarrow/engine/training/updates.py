@@ -54,7 +54,8 @@ class Metrics:
     """Means over one epoch of training or validation.
 
     `accuracy_change` weighs every pair by how much its patch changes: most windows hold nothing to learn.
-    `pred1_ratio` is the share of pairs said to be reversed (0.5 for a fair network).
+    `pred1_ratio` is the share of pairs said to be reversed (0.5 for a fair network). `steps` counts training steps since
+    the beginning of the run.
     """
 
     loss: float
@@ -82,7 +83,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class PatchesShown:
-    """Example patches as the network sees them, once at the start; `split` is train or val.
+    """Example patches as the network sees them, at the start of a session; `split` is train or val.
 
     `patches` : (N, T, C, S, S) float32, at most 64.
     """

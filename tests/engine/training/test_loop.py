@@ -1,0 +1,333 @@
+"""Whole runs: tiny, on the CPU, in 32 bits."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from napari_tarrow.engine.errors import UserError
+from napari_tarrow.engine.models import TimeArrowNet
+from napari_tarrow.engine.training import (
+    Control,
+    EpochEnded,
+    Finished,
+    MapsShown,
+    Notice,
+    PatchesShown,
+    Progress,
+    Started,
+    resume,
+    train,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from napari_tarrow.engine.config import TrainConfig
+    from napari_tarrow.engine.training import Update
+
+Make = "Callable[..., TrainConfig]"
+
+
+def epochs(updates: Iterable[Update]) -> list[EpochEnded]:
+    """Epochs without their durations."""
+    return [replace(u, seconds=0) for u in updates if isinstance(u, EpochEnded)]
+
+
+def folder_of(updates: Iterable[Update]) -> Path:
+    return next(u.run_folder for u in updates if isinstance(u, Started))
+
+
+def test_a_run_yields_its_updates_in_order_and_leaves_a_usable_folder(tiny: Make) -> None:
+    updates = list(train(tiny()))
+    kinds = [type(u) for u in updates if not isinstance(u, Progress | Notice)]
+    assert kinds == [Started, PatchesShown, PatchesShown, EpochEnded, EpochEnded, Finished]
+    folder = folder_of(updates)
+    assert folder.name == "growing_backbone_unet_16fmaps"
+    model = TimeArrowNet.from_folder(folder)
+    assert model.embedding(torch.rand(1, 2, 1, 24, 24)).shape == (1, 2, 4, 24, 24)
+    names = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert names >= {
+        "model_kwargs.yaml",
+        "model_state.pt",
+        "train_args.yaml",
+        "run.yaml",
+        "checkpoints/last.pt",
+        "losses.json",
+        "metrics.csv",
+        "learning_curve.png",
+    }
+    run = yaml.safe_load((folder / "run.yaml").read_text())
+    assert run["preparation"] == {"normalize": "frame", "binarize": False, "subsample": 1, "channels": 0}
+    assert len(run["movies"][0]["fingerprint"]) > 8
+
+
+def test_the_folder_holds_what_was_yielded(tiny: Make) -> None:
+    updates = list(train(tiny()))
+    ended = [u for u in updates if isinstance(u, EpochEnded)]
+    losses = json.loads((folder_of(updates) / "losses.json").read_text())
+    assert losses["train"]["loss"] == [u.train.loss for u in ended]
+    assert losses["val"]["accuracy"] == [u.val.accuracy for u in ended]
+    rows = list(csv.DictReader((folder_of(updates) / "metrics.csv").read_text().splitlines()))
+    assert [float(row["val_loss"]) for row in rows] == [u.val.loss for u in ended]
+
+
+def test_the_stored_model_is_that_of_the_best_epoch(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_tarrow.engine.training import loop
+
+    taken: list[dict[str, torch.Tensor]] = []
+    seen = loop.Session.end_epoch
+
+    def spy(session: Any, sums: torch.Tensor) -> EpochEnded:
+        sums = sums.clone()
+        sums[0] = (3, 1, 2)[len(taken)] * sums[4]  # validation losses 3, 1, 2
+        taken.append({k: v.clone() for k, v in session.model.state_dict().items()})
+        return seen(session, sums)
+
+    monkeypatch.setattr(loop.Session, "end_epoch", spy)
+    updates = list(train(tiny(epochs=3)))
+    ended = [u for u in updates if isinstance(u, EpochEnded)]
+    assert [(u.is_best, u.best_epoch) for u in ended] == [(True, 1), (True, 2), (False, 2)]
+    stored = torch.load(folder_of(updates) / "model_state.pt", weights_only=True)
+    assert all(torch.equal(stored[k], taken[1][k]) for k in stored)
+
+
+def test_the_same_seed_gives_the_same_run_twice_in_one_process(tiny: Make) -> None:
+    first = list(train(tiny(num_workers=0)))
+    second = list(train(tiny(num_workers=3)))
+    assert epochs(first) == epochs(second)
+    assert folder_of(first) != folder_of(second)
+    assert epochs(train(tiny(seed=8))) != epochs(first)
+
+
+def test_global_random_state_is_neither_used_nor_changed(tiny: Make) -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first = epochs(train(tiny()))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(99)
+    assert epochs(train(tiny())) == first
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 8])
+@pytest.mark.parametrize("how", ["stop", "close"])
+def test_an_interrupted_run_goes_on_digit_for_digit(
+    tiny: Make, step: int, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"epochs": 3, "augment": 5, "clip": 3, "lr_scheduler": "onecycle", "lr": 1e-3}
+    whole = list(train(tiny(**options)))
+    monkeypatch.setattr("napari_tarrow.engine.training.loop._SECONDS_BETWEEN_UPDATES", -1.0)
+    control = Control()
+    run, before = train(tiny(**options), control), []
+    for update in run:
+        before.append(update)
+        if isinstance(update, Progress) and update.step == step:
+            if how == "close":
+                run.close()
+                break
+            control.stop()
+    folder = folder_of(before)
+    TimeArrowNet.from_folder(folder)
+    after = list(resume(folder))
+    finished = after[-1]
+    assert isinstance(finished, Finished)
+    assert finished.reason == "done"
+    assert epochs(before) + epochs(after) == epochs(whole)
+    ours, theirs = (torch.load(f / "checkpoints" / "last.pt", weights_only=True) for f in (folder, folder_of(whole)))
+    assert all(torch.equal(ours["model"][k], theirs["model"][k]) for k in theirs["model"])
+    assert (folder / "losses.json").read_bytes() == (folder_of(whole) / "losses.json").read_bytes()
+
+
+def test_stop_from_another_thread_ends_the_run_with_a_usable_model(tiny: Make) -> None:
+    control, seen = Control(), threading.Event()
+    updates: list[Update] = []
+
+    def work() -> None:
+        for update in train(tiny(epochs=1000), control):
+            updates.append(update)
+            if isinstance(update, EpochEnded):
+                seen.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert seen.wait(60)
+    control.stop()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert isinstance(updates[-1], Finished)
+    assert updates[-1].reason == "stopped"
+    TimeArrowNet.from_folder(folder_of(updates))
+
+
+def test_stop_before_the_first_epoch_is_over_leaves_a_usable_model(tiny: Make) -> None:
+    control = Control()
+    run = train(tiny(train_samples_per_epoch=4000), control)
+    updates = []
+    for update in run:
+        updates.append(update)
+        if isinstance(update, Progress):
+            control.stop()
+    assert updates[-1].reason == "stopped"
+    assert updates[-1].best_epoch == 0
+    TimeArrowNet.from_folder(folder_of(updates))
+
+
+def test_a_paused_run_waits_yields_and_goes_on(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_tarrow.engine.training.loop._SECONDS_BETWEEN_UPDATES", 0.01)
+    control, whole = Control(), epochs(train(tiny()))
+    run = train(tiny(), control)
+    updates = [next(u for u in run if isinstance(u, Progress))]
+    control.pause()
+    waiting = [next(run) for _ in range(5)]
+    assert len({u.step for u in waiting[1:] if isinstance(u, Progress)}) == 1
+    control.resume()
+    updates += list(run)
+    assert epochs(updates) == whole
+
+
+def test_stop_ends_a_pause(tiny: Make) -> None:
+    control = Control()
+    run = train(tiny(epochs=50), control)
+    next(u for u in run if isinstance(u, Progress))
+    control.pause()
+    next(run)
+    control.stop()
+    assert list(run)[-1].reason == "stopped"
+
+
+def test_maps_are_shown_when_asked_for(tiny: Make) -> None:
+    control = Control()
+    control.show_maps()
+    maps = [u for u in train(tiny(), control) if isinstance(u, MapsShown)]
+    assert len(maps) == 1
+    assert maps[0].images.shape == (2, 1, 24, 28)
+    assert maps[0].map.shape == (24, 28)
+
+
+def test_training_ends_early_when_nothing_improves(tiny: Make) -> None:
+    # a rate this small changes nothing; batch norm alone moves the loss a little
+    updates = list(train(tiny(epochs=40, patience=2, lr=1e-12, lr_scheduler="constant")))
+    finished = updates[-1]
+    assert finished.reason == "early"
+    assert finished.epochs < 40
+    assert finished.epochs - finished.best_epoch == 2
+
+
+def test_checkpoints_are_kept_every_so_many_epochs(tiny: Make) -> None:
+    folder = folder_of(list(train(tiny(epochs=4, save_checkpoint_every=2))))
+    kept = sorted(p.name for p in (folder / "checkpoints").iterdir())
+    assert kept == ["epoch_00002_state.pt", "epoch_00004_state.pt", "last.pt"]
+
+
+def test_it_learns_that_a_square_grows_and_not_that_it_does_not(tiny: Make, movie: Path) -> None:
+    import tifffile
+
+    options = {"epochs": 6, "train_samples_per_epoch": 160, "batchsize": 16, "size": 24, "augment": 1, "patches": "change"}
+    options |= {"lr": 3e-3, "lr_scheduler": "onecycle", "logit_gain": 5.0, "normalize": "movie", "val_samples_per_epoch": 64}
+    last = epochs(train(tiny(**options)))[-1]
+    assert last.val.accuracy > 0.9
+    frames = tifffile.imread(movie)[:6]
+    palindrome = np.concatenate([frames, frames[::-1]])  # each part, and so all it holds, is its own mirror image
+    there_and_back = np.concatenate([palindrome] * 2)
+    still = epochs(train(tiny(split_train=[0, 0.5], split_val=[0.5, 1], **options), movies=[there_and_back]))[-1]
+    assert abs(still.val.accuracy - 0.5) < 0.15
+    assert still.val.loss > 0.6
+
+
+def test_minutes_fix_the_number_of_steps(tiny: Make) -> None:
+    updates = list(train(tiny(minutes=0.02, epochs=7)))
+    run = yaml.safe_load((folder_of(updates) / "run.yaml").read_text())
+    plan = run["plan"]
+    assert updates[0].steps == plan["epochs"] * plan["steps_per_epoch"]
+    assert len(epochs(updates)) == plan["epochs"]
+
+
+def test_training_can_start_from_another_model(tiny: Make) -> None:
+    first = folder_of(list(train(tiny())))
+    started = list(train(tiny(init=str(first), lr=1e-12, epochs=1)))
+    ours, theirs = (torch.load(f / "model_state.pt", weights_only=True) for f in (folder_of(started), first))
+    weight = "backbone.l_conv.0.conv_block.0.weight"
+    assert torch.allclose(ours[weight], theirs[weight], atol=1e-5)
+    with pytest.raises(UserError, match="another network"):
+        list(train(tiny(init=str(first), features=5)))
+
+
+def test_a_loss_that_is_no_number_is_said_and_the_best_model_kept(tiny: Make) -> None:
+    with pytest.raises(UserError, match="no longer a number"):
+        list(train(tiny(lr=1e30, lr_scheduler="constant", epochs=20)))
+
+
+def test_memory_that_runs_out_is_said_in_words_and_a_second_run_works(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_tarrow.engine.training.session.Session.train_step", fail)
+        with pytest.raises(UserError, match="Memory ran out.*batchsize"):
+            list(train(tiny()))
+    assert isinstance(list(train(tiny()))[-1], Finished)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"frames": 3, "split_train": [0, 0.5], "split_val": [0.5, 1]},
+        {"frames": 3, "clip": 5, "delta": [1], "split_train": [0, 0.5], "split_val": [0.5, 1]},
+        {"perm_equiv": False},
+        {"perm_equiv": False, "clip": 3},
+        {"perm_equiv": False, "classhead": "unet"},
+        {"classhead": "difference"},
+        {"classhead": "linear", "projhead": "three_3x3convs"},
+        {"delta": [1, 2], "clip": 2},
+        {"reject_background": True},
+        {"binarize": True, "normalize": "movie"},
+        {"normalize": "smooth", "subsample": 2, "size": 8},
+        {"lr_scheduler": "plateau", "lr_patience": 1},
+        {"precision": "bf16"},
+        {"precision": "auto"},
+    ],
+    ids=str,
+)
+def test_every_kind_of_run_trains(tiny: Make, options: dict[str, Any]) -> None:
+    ended = epochs(train(tiny(**options)))
+    assert len(ended) == 2
+    assert all(np.isfinite(e.train.loss) and np.isfinite(e.val.loss) for e in ended)
+
+
+def test_reversed_sequences_are_counted_as_such_and_cost_the_same(tiny: Make) -> None:
+    from napari_tarrow.engine.training.objective import Objective
+
+    torch.manual_seed(0)
+    model = TimeArrowNet("unet_16fmaps", n_features=4, symmetric=True).eval()
+    clips = torch.rand(6, 3, 1, 16, 16)
+    sequences = np.array([[0, 1], [1, 2], [0, 2]])
+    objective = Objective(sequences, 0.01, autocast=False)
+    forward, sums = objective(model, clips, torch.zeros(6, 3, dtype=torch.int64))
+    backward, reversed_sums = objective(model, clips, torch.ones(6, 3, dtype=torch.int64))
+    assert torch.allclose(forward, backward, atol=1e-6)
+    assert sums[2] == reversed_sums[2]  # right answers
+    assert sums[3] + reversed_sums[3] == 18  # said to be reversed: the others
+    pairs = torch.stack([clips[:, list(s)] for s in sequences], 1).flatten(0, 1)
+    expected = torch.nn.functional.cross_entropy(model(pairs.flip(1)), torch.ones(18, dtype=torch.int64))
+    assert torch.allclose(reversed_sums[0] / 18, expected, atol=1e-6)
+
+
+def test_an_asymmetric_head_sees_the_frames_reversed(tiny: Make) -> None:
+    from napari_tarrow.engine.training.objective import Objective
+
+    torch.manual_seed(0)
+    model = TimeArrowNet("unet_16fmaps", n_features=4, symmetric=False).eval()
+    clips, labels = torch.rand(5, 2, 1, 16, 16), torch.tensor([[0], [1], [1], [0], [1]])
+    shown = torch.where(labels[:, :, None, None, None] == 1, clips.flip(1), clips)
+    _, sums = Objective(np.array([[0, 1]]), 0.0, autocast=False)(model, clips, labels)
+    expected = torch.nn.functional.cross_entropy(model(shown), labels[:, 0])
+    assert torch.allclose(sums[0] / 5, expected, atol=1e-6)
