@@ -11,7 +11,10 @@ MOVIE = np.random.default_rng(0).integers(0, 99, (6, 9, 7), dtype=np.uint16)
 
 
 def scales(axes, **more):
-    datasets = [{"path": "fine", "coordinateTransformations": [{"type": "scale", "scale": [5.0, 0.2, 0.1]}]}]
+    steps = {"fine": [5.0, 0.2, 0.1], "coarse": [5.0, 0.4, 0.2]}
+    datasets = [
+        {"path": path, "coordinateTransformations": [{"type": "scale", "scale": step}]} for path, step in steps.items()
+    ]
     return {"multiscales": [{"axes": axes, "datasets": datasets, **more}]}
 
 

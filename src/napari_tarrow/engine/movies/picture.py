@@ -103,8 +103,8 @@ def _png(path: Path, start: bytes, decode: bool) -> tuple[np.dtype[Any], tuple[i
     count = _PNG_CHANNELS[colour]
     dtype = np.dtype(np.uint16 if bits == 16 else np.uint8)
     pixels: Array = imagecodecs.png_decode(path.read_bytes()) if decode else np.empty(0)
-    if pixels.ndim == 3:
-        pixels = pixels[..., 0] if count == 1 else pixels[..., :3]
+    if pixels.ndim == 3 and count == 1:  # grey and transparency
+        pixels = pixels[..., 0]
     return dtype, (height, width) if count == 1 else (height, width, 3), pixels
 
 
