@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +89,26 @@ def test_tiled_projections_equal_those_of_the_whole(name, head, height, width, t
 
     whole = model.project(frame[None])[0].detach()
     torch.testing.assert_close(tiled, whole, rtol=1e-4, atol=1e-5 * whole.abs().max().item())
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "padding", "mode"),
+    [
+        ("unet_16fmaps", (70, 57), (3, 4, 1, 1), "replicate"),
+        ("fpn_resnet", (70, 97), (7, 8, 5, 5), "reflect"),
+        ("resnet18", (70, 81), (7, 8, 13, 13), "reflect"),
+    ],
+)
+@torch.no_grad()
+def test_images_are_padded_centred_the_smaller_half_before(name, size, padding, mode):
+    backbone = TimeArrowNet(name).backbone.eval()
+    x = torch.rand(1, 1, *size)
+    left, right, top, bottom = padding
+
+    whole = backbone.core(F.pad(x, padding, mode=mode))
+
+    cut = whole[..., top : whole.shape[-2] - bottom, left : whole.shape[-1] - right]
+    torch.testing.assert_close(backbone(x), whole if name == "resnet18" else cut)
 
 
 @settings(max_examples=4, deadline=None, derandomize=True)
