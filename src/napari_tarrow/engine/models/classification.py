@@ -58,8 +58,10 @@ class ClassificationHead(nn.Module):
     def forward(self, projections: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, T) of `projections`, (B, T, F, h, w); from the pooling on at least in float32."""
         maps = self._maps(projections)
-        pooled = maps.mean((-2, -1), keepdim=True, dtype=torch.promote_types(maps.dtype, torch.float32))
-        return self._after_pooling(pooled).flatten(1)
+        # features last: the gradient of the mean is then laid out as channels_last maps are
+        exact = torch.promote_types(maps.dtype, torch.float32)
+        pooled = maps.movedim(-3, -1).flatten(-3, -2).mean(-2, dtype=exact)
+        return self._after_pooling(pooled[..., None, None]).flatten(1)
 
     def evidence(self, projections: torch.Tensor) -> torch.Tensor:
         """Return (B, T, h, w), whose mean over space is the logits; `resnet18`: at 1/32 of the resolution."""

@@ -25,7 +25,8 @@ def decorrelation_loss(projections: torch.Tensor) -> torch.Tensor:
     """
     with torch.autocast(projections.device.type, enabled=False):
         maps = projections.flatten(0, -4) if projections.ndim > 4 else projections
-        maps = maps.flatten(2).to(torch.promote_types(projections.dtype, torch.float32))
-        similarity = maps @ maps.transpose(1, 2) / TEMPERATURE
+        # pixels first: no copy in channels_last, and the gradient comes back in that format too
+        pixels = maps.movedim(1, -1).flatten(1, 2).to(torch.promote_types(projections.dtype, torch.float32))
+        similarity = pixels.transpose(1, 2) @ pixels / TEMPERATURE
         own = torch.softmax(similarity, dim=-1).diagonal(dim1=-2, dim2=-1)
         return -torch.log(own + 1e-10).mean()
