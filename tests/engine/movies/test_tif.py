@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -162,14 +163,17 @@ def test_a_damaged_page_is_named_when_it_is_read(frames, tmp_path):
     ],
     ids=["plain", "compressed", "imagej", "ome", "bare", "imagej one page"],
 )
-def test_a_file_that_was_cut_off_is_refused_when_it_is_opened(frames, tmp_path, options, kept, caplog):
+def test_a_file_that_was_cut_off_is_refused_unless_all_pixels_are_there(frames, tmp_path, options, kept, caplog):
     tifffile.imwrite(tmp_path / "m.tif", frames, **options)
     whole = (tmp_path / "m.tif").read_bytes()
     (tmp_path / "m.tif").write_bytes(whole[: int(kept * len(whole))])
 
-    if "imagej" in options and kept * len(whole) > frames.nbytes + 400:  # only directories after the pixels are gone
-        np.testing.assert_array_equal(open_movie(tmp_path / "m.tif").frame(19)[0], frames[19])
-    else:
-        with pytest.raises(UserError, match=r"m\.tif (is cut off|is damaged|cannot be read).* again"):
-            open_movie(tmp_path / "m.tif")
+    try:
+        movie = open_movie(tmp_path / "m.tif")
+    except UserError as error:
+        assert re.match(r"m\.tif (is cut off|is damaged|cannot be read).* again", str(error))
+    else:  # some writers put the pixels first: what is gone are directories that nobody needs
+        assert "compression" not in options
+        assert kept * len(whole) > frames.nbytes
+        np.testing.assert_array_equal([movie.frame(index)[0] for index in range(20)], frames)
     assert caplog.text == ""
