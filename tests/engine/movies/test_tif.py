@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import re
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -168,12 +168,14 @@ def test_a_file_that_was_cut_off_is_refused_unless_all_pixels_are_there(frames, 
     whole = (tmp_path / "m.tif").read_bytes()
     (tmp_path / "m.tif").write_bytes(whole[: int(kept * len(whole))])
 
-    try:
+    read = []
+    with contextlib.suppress(UserError):
         movie = open_movie(tmp_path / "m.tif")
-    except UserError as error:
-        assert re.match(r"m\.tif (is cut off|is damaged|cannot be read).* again", str(error))
-    else:  # some writers put the pixels first: what is gone are directories that nobody needs
-        assert "compression" not in options
-        assert kept * len(whole) > frames.nbytes
-        np.testing.assert_array_equal([movie.frame(index)[0] for index in range(20)], frames)
+        read = [movie.frame(index)[0] for index in range(len(movie))]
+
+    if kept * len(whole) > frames.nbytes and "compression" not in options and read:
+        np.testing.assert_array_equal(read, frames)  # only directories are gone, which not every reader needs
+    else:
+        with pytest.raises(UserError, match=r"m\.tif (is cut off|is damaged|cannot be read).* again"):
+            open_movie(tmp_path / "m.tif")
     assert caplog.text == ""
