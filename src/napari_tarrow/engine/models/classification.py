@@ -15,6 +15,7 @@ from ..errors import UserError
 from .backbones import UNet, resnet18_layers
 from .choices import chosen
 from .equivariant import DifferenceBlock, EquivariantBlock
+from .layout import features_last
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,10 +59,12 @@ class ClassificationHead(nn.Module):
     def forward(self, projections: torch.Tensor) -> torch.Tensor:
         """Return the logits (B, T) of `projections`, (B, T, F, h, w); from the pooling on at least in float32."""
         maps = self._maps(projections)
-        # features last: the gradient of the mean is then laid out as channels_last maps are
         exact = torch.promote_types(maps.dtype, torch.float32)
-        pooled = maps.movedim(-3, -1).flatten(-3, -2).mean(-2, dtype=exact)
-        return self._after_pooling(pooled[..., None, None]).flatten(1)
+        if features_last(maps):  # so that the gradient is laid out as the maps are
+            pooled = maps.movedim(-3, -1).flatten(-3, -2).mean(-2, dtype=exact)[..., None, None]
+        else:
+            pooled = maps.mean((-2, -1), keepdim=True, dtype=exact)
+        return self._after_pooling(pooled).flatten(1)
 
     def evidence(self, projections: torch.Tensor) -> torch.Tensor:
         """Return (B, T, h, w), whose mean over space is the logits; `resnet18`: at 1/32 of the resolution."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from .layout import features_last
+
 TEMPERATURE = 0.2
 
 
@@ -25,8 +27,12 @@ def decorrelation_loss(projections: torch.Tensor) -> torch.Tensor:
     """
     with torch.autocast(projections.device.type, enabled=False):
         maps = projections.flatten(0, -4) if projections.ndim > 4 else projections
-        # pixels first: no copy in channels_last, and the gradient comes back in that format too
-        pixels = maps.movedim(1, -1).flatten(1, 2).to(torch.promote_types(projections.dtype, torch.float32))
-        similarity = pixels.transpose(1, 2) @ pixels / TEMPERATURE
+        exact = torch.promote_types(projections.dtype, torch.float32)
+        if features_last(maps):  # nothing is copied, and the gradient comes back in the same format
+            pixels = maps.movedim(1, -1).flatten(1, 2).to(exact)
+            similarity = pixels.transpose(1, 2) @ pixels / TEMPERATURE
+        else:
+            rows = maps.flatten(2).to(exact)
+            similarity = rows @ rows.transpose(1, 2) / TEMPERATURE
         own = torch.softmax(similarity, dim=-1).diagonal(dim1=-2, dim2=-1)
         return -torch.log(own + 1e-10).mean()
