@@ -14,6 +14,8 @@ def main() -> int:
     say("pytest")
     # One thread each: two processes with two threads each would slow each other down many times.
     tests = run([str(python), "-m", "pytest", "-n", "2", *sys.argv[1:]], cwd=ROOT, OMP_NUM_THREADS="1")
+    if checks:
+        say("The checks before the tests failed, see above")
     return tests or checks
 
 
