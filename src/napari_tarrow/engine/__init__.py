@@ -1,0 +1,1 @@
+"""The engine: movies, networks, training and inference, without a window."""

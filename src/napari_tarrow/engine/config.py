@@ -36,6 +36,10 @@ def _text(value: Any) -> Any:
     return str(value) if isinstance(value, int) else value
 
 
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
 Flag = Annotated[bool, BeforeValidator(_boolean)]
 Splits = Annotated[tuple[tuple[float, float], ...], BeforeValidator(_pairs)]
 Paths = Annotated[tuple[str, ...], BeforeValidator(_several)]
@@ -133,7 +137,9 @@ class TrainConfig(Options):
     binarize: Flag = option(
         False, "Use x > 0 instead of intensities (for label images).", title="Binarise", group=MOVIE
     )
-    ndim: Literal[2] = option(2, "Spatial dimensions; only 2 is there.", title="Dimensions", group=MOVIE)
+    ndim: Annotated[Literal[2], BeforeValidator(_number)] = option(
+        2, "Spatial dimensions; only 2 is there.", title="Dimensions", group=MOVIE
+    )
 
     backbone: str = option("unet", "Network that turns a frame into features.", title="Network", group=NETWORK)
     projhead: str = option(

@@ -39,4 +39,8 @@ def test_neighbouring_samples_are_not_correlated() -> None:
 def test_the_stream_never_changes_between_versions() -> None:
     # a run that was stopped under one version is resumed under the next
     drawn = Stream(42, "train/places").uniform(np.array([0, 1, 10**12]), 2)
-    assert drawn.tolist() == [[0.575827704000237, 0.7818084720080059], [0.40589912941903317, 0.16215967798609543], [0.11469551516698251, 0.08334590852469537]]
+    assert drawn.tolist() == [
+        [0.575827704000237, 0.7818084720080059],
+        [0.40589912941903317, 0.16215967798609543],
+        [0.11469551516698251, 0.08334590852469537],
+    ]

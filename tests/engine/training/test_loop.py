@@ -29,10 +29,9 @@ from napari_tarrow.engine.training import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
-    from napari_tarrow.engine.config import TrainConfig
     from napari_tarrow.engine.training import Update
 
 Make = "Callable[..., TrainConfig]"
@@ -231,8 +230,21 @@ def test_checkpoints_are_kept_every_so_many_epochs(tiny: Make) -> None:
 def test_it_learns_that_a_square_grows_and_not_that_it_does_not(tiny: Make, movie: Path) -> None:
     import tifffile
 
-    options = {"epochs": 6, "train_samples_per_epoch": 160, "batchsize": 16, "size": 24, "augment": 1, "patches": "change"}
-    options |= {"lr": 3e-3, "lr_scheduler": "onecycle", "logit_gain": 5.0, "normalize": "movie", "val_samples_per_epoch": 64}
+    options = {
+        "epochs": 6,
+        "train_samples_per_epoch": 160,
+        "batchsize": 16,
+        "size": 24,
+        "augment": 1,
+        "patches": "change",
+    }
+    options |= {
+        "lr": 3e-3,
+        "lr_scheduler": "onecycle",
+        "logit_gain": 5.0,
+        "normalize": "movie",
+        "val_samples_per_epoch": 64,
+    }
     last = epochs(train(tiny(**options)))[-1]
     assert last.val.accuracy > 0.9
     frames = tifffile.imread(movie)[:6]
@@ -266,13 +278,15 @@ def test_a_loss_that_is_no_number_is_said_and_the_best_model_kept(tiny: Make) ->
         list(train(tiny(lr=1e30, lr_scheduler="constant", epochs=20)))
 
 
-def test_memory_that_runs_out_is_said_in_words_and_a_second_run_works(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_runs_out_is_said_in_words_and_a_second_run_works(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*args: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
     with monkeypatch.context() as patch:
         patch.setattr("napari_tarrow.engine.training.session.Session.train_step", fail)
-        with pytest.raises(UserError, match="Memory ran out.*batchsize"):
+        with pytest.raises(UserError, match=r"Memory ran out.*batchsize"):
             list(train(tiny()))
     assert isinstance(list(train(tiny()))[-1], Finished)
 

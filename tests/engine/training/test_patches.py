@@ -50,7 +50,13 @@ def identity(count: int, clip: int) -> np.ndarray:
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.float32, bool])
 @pytest.mark.parametrize("subsample", [1, 2])
 def test_a_stored_frame_is_the_prepared_frame(dtype: type, subsample: int) -> None:
-    frames = noise((3, 24, 31)) % 251 if dtype is np.uint8 else noise((3, 24, 31)) > 30000 if dtype is bool else noise((3, 24, 31))
+    frames = (
+        noise((3, 24, 31)) % 251
+        if dtype is np.uint8
+        else noise((3, 24, 31)) > 30000
+        if dtype is bool
+        else noise((3, 24, 31))
+    )
     movie = prepared(frames.astype(dtype), subsample=subsample)
     with stored(movie) as store:
         for number in range(3):
@@ -225,8 +231,12 @@ def test_places_cover_all_positions_and_clips_evenly() -> None:
     assert places.x.max() == 4
 
 
-@pytest.mark.parametrize(("power", "mix", "least", "most"), [(2, 0, 0.99, 1), (2, 1, 0.1, 0.4), (0, 0, 0.1, 0.4), (4, 0.5, 0.5, 0.75)])
-def test_patches_by_change_are_drawn_where_the_movie_changes(power: float, mix: float, least: float, most: float) -> None:
+@pytest.mark.parametrize(
+    ("power", "mix", "least", "most"), [(2, 0, 0.99, 1), (2, 1, 0.1, 0.4), (0, 0, 0.1, 0.4), (4, 0.5, 0.5, 0.75)]
+)
+def test_patches_by_change_are_drawn_where_the_movie_changes(
+    power: float, mix: float, least: float, most: float
+) -> None:
     frames = np.full((4, 64, 64), 100, np.uint16)
     frames[2, 40:48, 40:48] = 500  # the only change: between 1 and 2, and 2 and 3
     clips = np.array([[0, 1], [1, 2], [2, 3]])

@@ -37,5 +37,3 @@ def test_plateau_drops_when_torchs_does(patience: int) -> None:
         reference.step(loss)
         rate = schedule.rate(0, plateau_drops(losses[:count], patience))
         assert rate == pytest.approx(optimiser.param_groups[0]["lr"])
-
-

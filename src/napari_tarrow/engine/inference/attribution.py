@@ -63,8 +63,8 @@ def attribute(
     kind : {"evidence", "change", "gradcam"}
         With projections ``A_t``, logits ``z`` and ``alpha_tf`` the sum over space of ``d z_0 / d A_tf``:
 
-        - ``evidence``: the positive part of ``e_0 - e_1``, the difference of the head's logits at every pixel before the
-          mean over space, whose mean over space is ``z_0 - z_1``.
+        - ``evidence``: the positive part of ``e_0 - e_1``, the difference of the head's logits at every pixel before
+          the mean over space; its mean over space is ``z_0 - z_1``.
         - ``change``: ``|sum_t sum_f alpha_tf A_tf|``; weights of the two frames nearly cancel, what changed remains.
         - ``gradcam``: ``|sum_f alpha_0f A_0f|``, Grad-CAM of the first frame (Gallusser et al. 2023).
     firsts : sequence of int, optional

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from ..errors import UserError
-from ..movies import PreparedMovie, expand_inputs, open_movie
+from ..movies import expand_inputs, open_prepared
 from ..pictures import Inset, contact_sheet, cut_inset
 from .attribution import AttributionMap, MapKind, attribute
 from .trained import TrainedModel, read_trained
@@ -17,6 +17,8 @@ from .trained import TrainedModel, read_trained
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from ..movies import PreparedMovie
 
 _SMOOTHING = 4.0  # pixels of the prepared movie; about the size of what a single find covers
 _APART, _FRAMES_APART = 25, 3  # closer than this in space and time, two places are one
@@ -117,14 +119,7 @@ def _movie(trained: TrainedModel) -> PreparedMovie:
     if config is None or not config.input_train:
         raise UserError(f"{trained.folder} does not say what movie it was trained on.")
     source = expand_inputs(list(config.input_train), config.read_recursion_level)[0]
-    movie = open_movie(
-        source,
-        channels=config.channels,
-        frame_numbers=config.frame_numbers,
-        n_images=config.n_images,
-        axes=config.axes,
-    )
-    return PreparedMovie(movie, trained.preparation)
+    return open_prepared(config, source)
 
 
 def _spread(movie: PreparedMovie) -> list[int]:

@@ -55,9 +55,10 @@ def read_trained(folder: str | Path, device: str = "cpu") -> TrainedModel:
         preparation = _preparation(_section(run, "preparation"), run)
         return TrainedModel(network, preparation, min(config.delta), config, folder)
     values = read_yaml(arguments) if arguments.is_file() else {}
-    known = {name: values[name] for name in ("binarize", "subsample", "channels") if name in values}
+    known: dict[str, Any] = {name: values[name] for name in ("binarize", "subsample", "channels") if name in values}
     delta = values.get("delta") or [1]
-    return TrainedModel(network, _preparation(known, arguments), min(delta if isinstance(delta, list) else [delta]), None, folder)
+    smallest = min(delta if isinstance(delta, list) else [delta])
+    return TrainedModel(network, _preparation(known, arguments), smallest, None, folder)
 
 
 def _section(path: Path, name: str) -> dict[str, Any]:
@@ -71,4 +72,4 @@ def _preparation(values: dict[str, Any], path: Path) -> Preparation:
     try:
         return Preparation(**values)
     except TypeError as error:
-        raise UserError(f"{path} has an unknown entry ({error}). Use a version of napari-tarrow that wrote it.") from error
+        raise UserError(f"{path} has an unknown entry ({error}). Use a newer napari-tarrow.") from None

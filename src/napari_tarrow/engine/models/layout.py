@@ -11,6 +11,6 @@ if TYPE_CHECKING:
 def features_last(maps: torch.Tensor) -> bool:
     """Return whether the features (the third-last axis) lie next to each other, as in channels_last.
 
-    Sums are then taken in another order than in the plain format, where they agree with the reference to the last digit.
+    Sums are then taken in another order than in the plain format, which agrees with the reference to the last digit.
     """
     return maps.stride(-3) == 1 and maps.shape[-3] > 1

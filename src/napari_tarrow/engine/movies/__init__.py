@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .configured import open_prepared, preparation_of
 from .fingerprint import fingerprint
 from .inputs import expand_inputs
 from .movie import Movie
@@ -16,6 +17,8 @@ __all__ = [
     "expand_inputs",
     "fingerprint",
     "open_movie",
+    "open_prepared",
+    "preparation_of",
     "sequences",
     "split_range",
 ]

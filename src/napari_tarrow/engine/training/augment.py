@@ -1,7 +1,7 @@
 """From places to patches: gather, warp and jitter of a whole batch in one composed sampling.
 
-The levels are those of the reference (tarrow 0.2.0, `data/augmenters.py`); warps are computed in pixels, sample the frame
-itself (a rotated patch shows what lies beside it, not zeros), interpolate bilinearly and reflect at the frame's border.
+The levels are those of the reference (tarrow 0.2.0, `data/augmenters.py`). Warps are computed in pixels, sample the
+frame itself (a rotated patch shows what lies beside it, not zeros), bilinearly, and reflect at the frame's border.
 """
 
 from __future__ import annotations
@@ -162,7 +162,8 @@ def _column(values: np.ndarray, device: torch.device) -> torch.Tensor:
 def _bases(store: FrameStore, places: Places) -> np.ndarray:
     """Position in the store of every channel of every frame of the batch: (B, K, C)."""
     area = (store.heights * store.widths)[places.frames]
-    return store.offsets[places.frames][..., None] + area[..., None] * np.arange(store.channels)
+    bases: np.ndarray = store.offsets[places.frames][..., None] + area[..., None] * np.arange(store.channels)
+    return bases
 
 
 def _grid_index(store: FrameStore, places: Places, size: int, warp: Warp) -> torch.Tensor:
@@ -174,8 +175,8 @@ def _grid_index(store: FrameStore, places: Places, size: int, warp: Warp) -> tor
     rows = rows * store.widths[places.frames[:, 0]][:, None]
     down = np.where(warp.swap[:, None], columns, rows)
     across = np.where(warp.swap[:, None], rows, columns)
-    base, down, across = (torch.from_numpy(a).to(device) for a in (_bases(store, places), down, across))
-    return base[..., None, None] + (down[:, :, None] + across[:, None, :])[:, None, None]
+    within = torch.from_numpy(down).to(device)[:, :, None] + torch.from_numpy(across).to(device)[:, None, :]
+    return torch.from_numpy(_bases(store, places)).to(device)[..., None, None] + within[:, None, None]
 
 
 def _sample_warped(store: FrameStore, places: Places, size: int, warp: Warp) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
-from ..movies import Preparation, PreparedMovie, expand_inputs, open_movie, sequences, split_range
+from ..movies import PreparedMovie, expand_inputs, open_prepared, sequences, split_range
 from .frames import FrameStore, stored_frames
 from .sampling import Sampler
 
@@ -85,7 +85,7 @@ def open_footage(config: TrainConfig, movies: Sequence[Any] | None, val_movies: 
         key = source if isinstance(source, str) else id(source)
         if key not in places:
             places[key] = len(opened)
-            opened.append(_open(config, source))
+            opened.append(open_prepared(config, source))
     keys = [[s if isinstance(s, str) else id(s) for s in sources] for sources in (train_sources, val_sources)]
     train = _parts(config, opened, [places[k] for k in keys[0]], config.split_train)
     val = _parts(config, opened, [places[k] for k in keys[1]], config.split_val)
@@ -119,11 +119,6 @@ def open_dataset(config: TrainConfig, footage: Footage, device: torch.device) ->
         yield Dataset(store, *samplers)
 
 
-def preparation_of(config: TrainConfig) -> Preparation:
-    """Return what the network wants of a movie; it is stored with the model."""
-    return Preparation(config.normalize, config.binarize, config.subsample, config.channels)
-
-
 def _sources(config: TrainConfig, inputs: Sequence[Any]) -> list[Any]:
     if not len(inputs):
         raise UserError("No movie is given. Name one or more as input_train.")
@@ -131,17 +126,6 @@ def _sources(config: TrainConfig, inputs: Sequence[Any]) -> list[Any]:
     if len(paths) < len(inputs):
         return list(inputs)
     return expand_inputs(paths, config.read_recursion_level)
-
-
-def _open(config: TrainConfig, source: Any) -> PreparedMovie:
-    movie = open_movie(
-        source,
-        channels=config.channels,
-        frame_numbers=config.frame_numbers,
-        n_images=config.n_images,
-        axes=config.axes,
-    )
-    return PreparedMovie(movie, preparation_of(config))
 
 
 def _parts(
@@ -184,9 +168,9 @@ def _check_clips(
         )
         need = (config.clip_frames - 1) * delta + 1
         raise UserError(
-            f"{longest.movie.name} has no clip for {what} at delta {delta}: {config.clip_frames} frames {delta} apart span"
-            f" {need} frames, and its {longest.shape[0]} frames leave {frames} for {what}. Use a smaller delta or clip,"
-            f" or a longer split_{'train' if what == 'training' else 'val'}."
+            f"{longest.movie.name} has no clip for {what} at delta {delta}: {config.clip_frames} frames {delta} apart"
+            f" span {need} frames, and its {longest.shape[0]} frames leave {frames} for {what}. Use a smaller delta"
+            f" or clip, or a longer split_{'train' if what == 'training' else 'val'}."
         )
 
 
@@ -195,8 +179,8 @@ def _patch_size(config: TrainConfig, movies: Sequence[PreparedMovie]) -> tuple[i
     side = min(smallest.shape[2:])
     if side < _SMALLEST_PATCH:
         raise UserError(
-            f"The frames of {smallest.movie.name} are {smallest.shape[2]} x {smallest.shape[3]} pixels, too small to learn"
-            f" from. Use a movie of at least {_SMALLEST_PATCH} x {_SMALLEST_PATCH}, or a smaller subsample."
+            f"The frames of {smallest.movie.name} are {smallest.shape[2]} x {smallest.shape[3]} pixels, too small to"
+            f" learn from. Use a movie of at least {_SMALLEST_PATCH} x {_SMALLEST_PATCH}, or a smaller subsample."
         )
     if side >= config.size:
         return config.size, []

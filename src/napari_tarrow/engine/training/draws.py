@@ -1,8 +1,8 @@
 """Random numbers that depend on a seed, a purpose and a sample's number alone.
 
-A sample draws from a stream of its own, addressed by a counter, so that a batch is the same on every device, after every
-resume and for every number of ranks. The generator is SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
-number generators, OOPSLA 2014), used as a hash of (key, sample, draw).
+A sample draws from a stream of its own, addressed by a counter, so that a batch is the same on every device, after
+every resume and for every number of ranks. The generator is SplitMix64 (Steele, Lea, Flood: Fast splittable
+pseudorandom number generators, OOPSLA 2014), used as a hash of (key, sample, draw).
 """
 
 from __future__ import annotations

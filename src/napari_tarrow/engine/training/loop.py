@@ -6,7 +6,7 @@ import contextlib
 import gc
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -25,7 +25,7 @@ from .shown import Showcase, example_patches
 from .updates import Finished, Notice, Started, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from ..config import TrainConfig
 
@@ -158,12 +158,14 @@ def _watched(session: Session, updates: Iterator[Update], notices: Sequence[str]
             yield update
 
 
-def _drive(session: Session, showcase: Showcase, control: Control, summary: tuple[str, ...]) -> Iterator[Update]:
-    """The run itself, from its first step to its last; the checkpoint is written however it ends."""
+def _drive(
+    session: Session, showcase: Showcase, control: Control, summary: tuple[str, ...]
+) -> Generator[Update, None, None]:
+    """Go from the first step to the last; the checkpoint is written however it ends."""
     config, plan = session.config, session.plan
     left = plan.seconds * (1 - session.step / plan.steps)
     yield Started(session.folder, summary, plan.epochs, plan.steps, session.epoch, left)
-    reason = "done"
+    reason: Literal["done", "stopped", "early"] = "done"
     try:
         yield from example_patches(session)
         while session.epoch < plan.epochs and not session.out_of_patience:
@@ -210,7 +212,7 @@ def _train_epoch(session: Session, showcase: Showcase, control: Control) -> Iter
         yield session.progress()
 
 
-def _validate(session: Session, control: Control) -> Iterator[Update]:
+def _validate(session: Session, control: Control) -> Generator[Update, None, torch.Tensor]:
     """Yield progress now and then; return the sums over all validation samples."""
     sums = new_sums(session.model.device)
     count, size = session.plan.val_samples, session.config.batchsize

@@ -17,7 +17,7 @@ from ..config import TrainConfig
 from ..errors import UserError
 from ..files import make_folder, read_yaml, write_yaml
 from ..models import write_model
-from .dataset import preparation_of
+from ..movies import preparation_of
 from .plan import Plan
 
 if TYPE_CHECKING:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from torch.nn import functional
 
-from .draws import Stream
-
 if TYPE_CHECKING:
+    from .draws import Stream
     from .frames import FrameStore
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,10 +39,11 @@ class Batches:
     config: TrainConfig
     data: Dataset
     device: torch.device
-    sequences: np.ndarray = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sequences", evenly_spaced(self.config.clip_frames, self.config.frames))
+    @functools.cached_property
+    def sequences(self) -> np.ndarray:
+        """Positions in a clip of its sequences: (P, T) int64."""
+        return evenly_spaced(self.config.clip_frames, self.config.frames)
 
     def train(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw a training batch: clips (B, K, C, S, S) float32, labels (B, P) int64."""
@@ -122,7 +124,7 @@ class Session:
         clips, labels = self.batches.train(self.step)
         self._optimiser.zero_grad(set_to_none=True)
         loss, sums = self.objective(self.model, clips, labels)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._optimiser.step()
         self._sums += sums
         self.step += 1
@@ -247,7 +249,7 @@ class Session:
         return self._schedule.rate(step, plateau_drops(losses, self.config.lr_patience))
 
     def _seconds_left(self) -> float:
-        """Expected duration of the rest: that of the plan, corrected by how this session went."""
+        """Estimate the rest from how this session went, at first from the plan."""
         expected = self.plan.seconds * (1 - self.step / max(1, self.plan.steps))
         done = self.step - self._first_step
         if done < 3:

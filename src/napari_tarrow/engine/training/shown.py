@@ -70,7 +70,7 @@ class Showcase:
                 yield MapsShown(0, movie, number, int(row[0]), images, np.ascontiguousarray(cam))
 
     def _images(self, movie: int, indices: np.ndarray) -> np.ndarray:
-        """Prepared frames, (T, C, H, W) float32, their central part where the configuration says so."""
+        """Return prepared frames, (T, C, H, W) float32, cut to their central part where the configuration says so."""
         frames = np.stack([self._footage.movies[movie].frame(int(i)) for i in indices])
         side = self._config.cam_size
         if side is None:

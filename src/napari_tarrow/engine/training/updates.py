@@ -54,8 +54,8 @@ class Metrics:
     """Means over one epoch of training or validation.
 
     `accuracy_change` weighs every pair by how much its patch changes: most windows hold nothing to learn.
-    `pred1_ratio` is the share of pairs said to be reversed (0.5 for a fair network). `steps` counts training steps since
-    the beginning of the run.
+    `pred1_ratio` is the share of pairs said to be reversed (0.5 for a fair network). `steps` counts training steps
+    since the beginning of the run.
     """
 
     loss: float
