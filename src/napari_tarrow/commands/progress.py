@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 DAY = 24 * 3600.0
 _BETWEEN_LINES = 30.0  # seconds between two lines of progress where they cannot overwrite each other
 _HEADING = (
-    "                 loss         accuracy   of changing places",
-    "   epoch    train    val    train   val    train   val",
+    f"{'':8}   {'loss':13}   {'accuracy':11}   where it changes",
+    f"{'epoch':>8}   {'train':>6} {'val':>6}   {'train':>5} {'val':>5}   {'train':>5} {'val':>5}",
 )
 
 
@@ -102,7 +102,9 @@ def expected_time(started: Started, config: TrainConfig | None = None) -> list[s
     sentences = [f"Going on after epoch {started.first_epoch} of {started.epochs}."] if started.first_epoch else []
     if started.seconds is None:
         return sentences
-    sentences.append(f"Expected time: about {duration(started.seconds)}, to be stopped with Ctrl-C at any moment.")
+    minutes = round(started.seconds / 60)
+    expected = duration(60 * minutes if minutes > 1 else started.seconds)
+    sentences.append(f"Expected time: about {expected}. Ctrl-C stops and saves at any moment.")
     if started.seconds > DAY and config is not None:
         sentences += _shorter(started, started.seconds, config)
     return sentences
@@ -166,7 +168,7 @@ def _finished_line(update: Finished) -> str:
     word = {"done": "Done", "stopped": "Stopped", "early": "Stopped early, no better validation loss for a while"}
     return (
         f"{word[update.reason]}: {_count(update.epochs, 'epoch')}, {_count(update.pairs_seen, 'pair')},"
-        f" {duration(update.seconds)}; best epoch {update.best_epoch}."
+        f" {duration(update.seconds)}{f'; best epoch {update.best_epoch}' if update.best_epoch else ''}."
     )
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .progress import ProgressPrinter
 
 PROGRAM = "napari-tarrow-train"
+PLACES = "strongest_places.png"
 _DESCRIPTION = """
 Train a time arrow prediction network on live-cell movies. Options may be written with underscores or hyphens, may
 come from a YAML file (-c), and come from the preset where they are not given. yes and no may also be true and false.
@@ -106,24 +107,27 @@ def _follow(
     if finished is None or finished.reason == "stopped":
         printer.line(f"To go on: {resume_line(PROGRAM, run_folder)}" if resumable else "Stopped before training began.")
         return INTERRUPTED
-    _say_results(finished.run_folder, config, printer)
+    _say_results(finished.run_folder, printer)
     return 0
 
 
-def _say_results(run_folder: Path, config: TrainConfig | None, printer: ProgressPrinter) -> None:
+def _say_results(run_folder: Path, printer: ProgressPrinter) -> None:
     """Name what is there now; a picture that cannot be drawn does not undo a training."""
     try:
-        _draw_strongest_places(run_folder, config)
+        _draw_strongest_places(run_folder, printer)
     except UserError as error:
         printer.line(f"Note: the strongest places are not drawn: {error}")
     for label, path in (
         ("Model folder", run_folder),
         ("Learning curve", run_folder / "learning_curve.png"),
-        ("Strongest places", run_folder / "strongest_places.png"),
+        ("Strongest places", run_folder / PLACES),
     ):
         if path.exists():
             printer.line(f"{label + ':':<18}{path}")
 
 
-def _draw_strongest_places(run_folder: Path, config: TrainConfig | None) -> None:
-    """Draw ``strongest_places.png`` into the run folder (`config` is None for a resumed run)."""
+def _draw_strongest_places(run_folder: Path, printer: ProgressPrinter) -> None:
+    from ..engine.inference import draw_strongest_places
+
+    for one in draw_strongest_places(run_folder, run_folder / PLACES):
+        printer.passing(f"Looking for the strongest places: {one.done} of {one.total} pairs of frames")
