@@ -41,7 +41,7 @@ def test_the_strongest_places_are_named_once_drawn(
     engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        command, "_draw_strongest_places", lambda folder, config: (folder / "strongest_places.png").touch()
+        command, "_draw_strongest_places", lambda folder, printer: (folder / "strongest_places.png").touch()
     )
     assert main(MOVIE) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"Strongest places: {FOLDER / 'strongest_places.png'}"

@@ -63,7 +63,7 @@ class ProgressPrinter:
             case Notice():
                 self.line(f"Note: {update.text}")
             case Progress():
-                self._progress(_progress_line(update))
+                self.passing(_progress_line(update))
             case EpochEnded():
                 self._epoch(update)
             case Finished():
@@ -74,7 +74,8 @@ class ProgressPrinter:
         self._clear()
         print(text, file=self._stream, flush=True)
 
-    def _progress(self, text: str) -> None:
+    def passing(self, text: str) -> None:
+        """Print a line that the next one overwrites; without a terminal, one now and then."""
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1  # a full line would wrap, and then not be overwritten
             text = text[:width]
