@@ -190,3 +190,9 @@ def test_a_configuration_survives_yaml(**values: Any) -> None:
     config = TrainConfig.from_values({"input_train": ["a.tif"], "split_train": [0, end], **values})
     written = yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True)
     assert TrainConfig.from_values(yaml.safe_load(written)) == config
+
+
+def test_a_preset_counts_however_the_configuration_is_made() -> None:
+    direct = TrainConfig(preset="interactive", size=64)
+    assert direct == TrainConfig.from_values({"preset": "interactive", "size": 64})
+    assert direct.backbone == "unet_16fmaps"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from .errors import UserError
 
@@ -86,7 +86,7 @@ class Options(BaseModel):
         """
         cls.check_names(values, source=source, prefix=prefix)
         try:
-            return cls(**cls._with_preset(values))
+            return cls(**values)
         except ValidationError as error:
             raise UserError(_explain(error.errors()[0], source, prefix, called or {})) from None
 
@@ -110,12 +110,14 @@ class Options(BaseModel):
         field = cls.model_fields[cast("str", info.field_name)]
         return value if field.annotation is bool else _without_booleans(value)
 
+    @model_validator(mode="before")
     @classmethod
-    def _with_preset(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _with_preset(cls, values: Any) -> Any:
         field = cls.model_fields.get("preset")
-        preset = values.get("preset", field.default if field else None)
-        defaults = cls.presets.get(preset, {}) if isinstance(preset, str) else {}
-        return {**defaults, **values}
+        if field is None or not isinstance(values, dict):
+            return values
+        preset = values.get("preset", field.default)
+        return {**(cls.presets.get(preset, {}) if isinstance(preset, str) else {}), **values}
 
 
 def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:

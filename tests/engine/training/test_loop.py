@@ -231,7 +231,7 @@ def test_it_learns_that_a_square_grows_and_not_that_it_does_not(tiny: Make, movi
     import tifffile
 
     options = {
-        "epochs": 6,
+        "epochs": 3,
         "train_samples_per_epoch": 160,
         "batchsize": 16,
         "size": 24,

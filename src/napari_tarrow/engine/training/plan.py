@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _EPOCHS_AT_LEAST = 25
 # With --minutes, validation takes at most this share of an epoch.
 _VALIDATION_SHARE = 0.1
-_PROBE_STEPS, _PROBE_SECONDS = 3, 4.0
+_PROBE_STEPS, _PROBE_SECONDS = 5, 5.0
 
 
 @dataclass(frozen=True)
