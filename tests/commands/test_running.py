@@ -40,13 +40,19 @@ def test_the_version_is_told() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes end otherwise elsewhere")
-def test_a_reader_that_goes_away_leaves_no_complaint() -> None:
+@pytest.mark.parametrize("command", ["print('x') or 0", "print('x', flush=True) or 0", "main(['--help'])"])
+def test_a_reader_that_goes_away_leaves_no_complaint(command: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as gone:
-        script = f"{RUN}; sys.exit(code)"
+        script = f"""
+import sys
+from napari_tarrow.commands.running import run_command
+from napari_tarrow.commands.train import main
+sys.exit(run_command("it", lambda: {command}))
+"""
         ended = subprocess.run(
-            [sys.executable, "-c", script, "--help"], stdout=gone, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-c", script], stdout=gone, stderr=subprocess.PIPE, text=True, check=False
         )
     assert ended.stderr == ""
 

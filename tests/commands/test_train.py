@@ -96,6 +96,14 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert signal.getsignal(getattr(signal, name)) is before
 
 
+def test_a_training_stopped_before_it_began_says_so(
+    engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "train", lambda config, control: (update for update in ()))
+    assert main(MOVIE) == 130
+    assert capsys.readouterr().out == "Stopped before training began.\n"
+
+
 def test_a_second_signal_ends_at_once(engine: FakeEngine, capsys: pytest.CaptureFixture[str]) -> None:
     def press_twice(control: Control) -> None:
         signal.raise_signal(signal.SIGINT)

@@ -87,7 +87,7 @@ def _follow(
     for notice in notices:
         printer.line(f"Note: {notice}")
     run_folder = finished = None
-    resumable = False
+    resumable = False  # whether the run folder holds a checkpoint already
     try:
         with stopping(control), contextlib.closing(cast("Generator[Update]", start(control))) as updates:
             for update in updates:
@@ -97,15 +97,13 @@ def _follow(
                 elif isinstance(update, EpochEnded):
                     resumable = True
                 elif isinstance(update, Finished):
-                    finished, resumable = update, update.reason == "stopped"
-    except BrokenPipeError:
-        raise
+                    finished = update
     except BaseException:
         if resumable:
             printer.line(f"To go on from the last checkpoint: {resume_line(PROGRAM, run_folder)}")
         raise
     if finished is None or finished.reason == "stopped":
-        printer.line(f"To go on: {resume_line(PROGRAM, run_folder)}" if resumable else "Stopped before training began.")
+        printer.line(f"To go on: {resume_line(PROGRAM, run_folder)}" if finished else "Stopped before training began.")
         return INTERRUPTED
     _say_results(finished.run_folder, printer)
     return 0

@@ -41,6 +41,12 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+def sweep(folder: Path) -> None:
+    """Take away what a killed process left half-written below a folder."""
+    for part in folder.rglob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace the text file at `path` (UTF-8)."""
     with replacing(path) as file:

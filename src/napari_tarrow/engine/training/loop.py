@@ -12,6 +12,7 @@ import torch
 
 from ..devices import choose_device, describe, keep_freed_memory, out_of_memory
 from ..errors import UserError
+from ..files import sweep
 from ..movies import fingerprint
 from .control import Control
 from .dataset import Footage, open_dataset, open_footage
@@ -92,6 +93,7 @@ def resume(
     """
     folder = Path(run_folder)
     record = read_run(folder)
+    sweep(folder)
     changed = {name: value for name, value in machine.items() if value is not None}
     config = type(record.config).from_values({**record.config.model_dump(), **changed})
     footage = open_footage(config, movies, val_movies)
