@@ -51,8 +51,9 @@ from napari_tarrow.commands.running import run_command
 from napari_tarrow.commands.train import main
 sys.exit(run_command("it", lambda: {command}))
 """
+        buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
         ended = subprocess.run(
-            [sys.executable, "-c", script], stdout=gone, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-c", script], stdout=gone, stderr=subprocess.PIPE, env=buffered, text=True, check=False
         )
     assert ended.stderr == ""
 

@@ -84,6 +84,10 @@ def learning_curve(
         _dress(axes, heading, max(len(train), len(val)))
     style: dict[str, Any] = {"weight": "bold", "color": INK, "fontfamily": FONT, "va": "center", "parse_math": False}
     figure.text(0.012, 0.955, title, fontsize=points(18), **style)
+    legend: dict[str, Any] = {"frameon": False, "prop": {"family": FONT, "size": points(14)}, "labelcolor": INK}
+    figure.legend(
+        *accuracy.get_legend_handles_labels(), loc="center right", bbox_to_anchor=(0.99, 0.955), ncols=5, **legend
+    )
     save_png(figure, path)
 
 
@@ -101,7 +105,6 @@ def _guides(axes: Axes, chance: float, best_epoch: int) -> None:
     if best_epoch:
         axes.axvline(best_epoch, color=VAL, lw=1, alpha=0.5, zorder=1, label=f"best epoch: {best_epoch}")
     axes.set_xlabel("epoch", fontsize=points(14), color=FADED, fontfamily=FONT)
-    axes.legend(loc="best", frameon=False, prop={"family": FONT, "size": points(13)}, labelcolor=INK)
 
 
 def _dress(axes: Axes, heading: str, epochs: int) -> None:
