@@ -153,7 +153,6 @@ def test_a_no_is_a_no(word: object) -> None:
         ({"delta": []}, "delta is empty; give whole numbers from 1 on."),
         ({"delta": [1, 0]}, "delta is 1 0; give whole numbers from 1 on."),
         ({"delta": [3, 3]}, "delta is 3 3; give every time step once."),
-        ({"clip": 3, "frames": 4}, "clip is 3, less than the 4 frames of a sequence; give at least so many."),
         ({"ndim": 3}, "ndim is 3; it should be 2."),
         ({"precision": 64}, "precision is 64; it should be 'auto', '32' or 'bf16'."),
         ({"seed": 2**63}, "seed is 9223372036854775808; it should be at most 9223372036854775807."),
@@ -174,6 +173,7 @@ def test_parts_may_touch_and_may_overlap_in_other_movies() -> None:
 def test_a_clip_has_the_frames_of_a_sequence_unless_more_are_asked_for() -> None:
     assert TrainConfig.from_values({"frames": 3}).clip_frames == 3
     assert TrainConfig.from_values({"frames": 2, "clip": 5}).clip_frames == 5
+    assert TrainConfig.from_values({"frames": 4, "preset": "interactive"}).clip_frames == 4
 
 
 @settings(max_examples=30, deadline=None)

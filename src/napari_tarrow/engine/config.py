@@ -179,8 +179,8 @@ class TrainConfig(Options):
     )
     clip: int | None = option(
         None,
-        "Frames of a clip: all its evenly spaced sequences count, and the network sees every frame once;"
-        " without it, as many as a sequence has.",
+        "Frames of a clip: all its evenly spaced sequences count, and the network sees every frame once; at least and"
+        " without it as many as a sequence has.",
         title="Frames per clip",
         group=PATCHES,
         ge=2,
@@ -320,16 +320,12 @@ class TrainConfig(Options):
             raise ValueError(f"delta is {_words(self.delta)}; give whole numbers from 1 on.")
         if len(set(self.delta)) < len(self.delta):
             raise ValueError(f"delta is {_words(self.delta)}; give every time step once.")
-        if self.clip is not None and self.clip < self.frames:
-            raise ValueError(
-                f"clip is {self.clip}, less than the {self.frames} frames of a sequence; give at least so many."
-            )
         return self
 
     @property
     def clip_frames(self) -> int:
-        """Frames of a clip."""
-        return self.clip or self.frames
+        """Frames of a clip: at least those of a sequence."""
+        return max(self.clip or 0, self.frames)
 
 
 def _check_splits(name: str, splits: tuple[tuple[float, float], ...]) -> None:

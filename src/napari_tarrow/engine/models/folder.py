@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -47,8 +48,21 @@ def write_state(path: Path, state: Mapping[str, torch.Tensor]) -> None:
         If the file cannot be written.
     """
     plain = {name: tensor.detach().to("cpu", memory_format=torch.contiguous_format) for name, tensor in state.items()}
+    save(path, plain)
+
+
+def save(path: Path, values: Mapping[str, Any]) -> None:
+    """Replace a file of tensors and plain values.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be written.
+    """
+    content = io.BytesIO()  # writing to the disk itself, torch turns a full one into a RuntimeError
+    torch.save(dict(values), content)
     with replacing(path) as file:
-        torch.save(plain, file)
+        file.write(content.getbuffer())
 
 
 def read_model(folder: str | Path, map_location: str | torch.device = "cpu", state: str = STATE) -> TimeArrowNet:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import UserError
-from ..files import replacing
-from ..models.folder import fill
+from ..models.folder import fill, save
 from .updates import EpochEnded, Metrics
 
 if TYPE_CHECKING:
@@ -40,8 +39,7 @@ class Checkpoint:
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Replace the run's last checkpoint: plain values and tensors, nothing that has to be executed."""
     values = dict(vars(checkpoint), history=[asdict(epoch) for epoch in checkpoint.history])
-    with replacing(folder / LAST) as file:
-        torch.save(values, file)
+    save(folder / LAST, values)
 
 
 def read_checkpoint(folder: Path, model: TimeArrowNet) -> Checkpoint | None:

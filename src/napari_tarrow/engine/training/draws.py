@@ -49,7 +49,7 @@ class Stream:
         return (self._bits(samples, 1)[:, 0] >> np.uint64(33)).astype(np.int32)
 
     def _bits(self, samples: np.ndarray, count: int) -> np.ndarray:
-        key = np.array([(self.seed << 32) ^ zlib.crc32(self.purpose.encode())], np.uint64)
+        key = _mix(np.array([self.seed], np.uint64)) ^ np.uint64(zlib.crc32(self.purpose.encode()))
         start = _mix(_mix(key) ^ _mix(samples.astype(np.uint64) + _GOLDEN))
         return _mix(start[:, None] + _GOLDEN * np.arange(1, count + 1, dtype=np.uint64))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from ..devices import choose_device, describe, keep_freed_memory, out_of_memory
+from ..devices import choose_device, describe, give_memory_back, keep_freed_memory, out_of_memory
 from ..errors import UserError
 from ..files import sweep
 from ..movies import fingerprint
@@ -95,6 +95,8 @@ def resume(
     record = read_run(folder)
     sweep(folder)
     changed = {name: value for name, value in machine.items() if value is not None}
+    if "device" in changed or "gpu" in changed:  # one of them replaces both
+        changed = {"device": "auto", "gpu": None, **changed}
     config = type(record.config).from_values({**record.config.model_dump(), **changed})
     footage = open_footage(config, movies, val_movies)
     _check_unchanged(footage, record, folder)
@@ -116,8 +118,7 @@ def _guarded(
         ) from error
     finally:
         gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        give_memory_back()
 
 
 def _run(
