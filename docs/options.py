@@ -1,0 +1,73 @@
+"""Tables of all training options, made from their one description whenever the docs are built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+
+from napari_tarrow.engine.config import TrainConfig
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+PLACE = "<!-- the tables -->"
+_HEAD = "| option | `paper` | `interactive` | what it does |\n|---|---|---|---|\n"
+_BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def with_tables(source: str) -> str:
+    """Put the tables in their place in a page."""
+    return source.replace(PLACE, tables())
+
+
+def tables() -> str:
+    """One table per group of options, in the order of the form."""
+    groups: dict[str, list[str]] = {}
+    for name, field in TrainConfig.model_fields.items():
+        extra: Any = field.json_schema_extra
+        groups.setdefault(extra["group"], []).append(_row(name, field, extra))
+    return "\n".join(f"## {group}\n\n{_HEAD}{''.join(rows)}" for group, rows in groups.items())
+
+
+def _row(name: str, field: FieldInfo, extra: dict[str, Any]) -> str:
+    option = f"`--{name}`" if not extra["flag"] else f"`{extra['flag']}`, `--{name}`"
+    if extra["basic"]:
+        option = f"**{option}**"
+    values = [_value(preset.get(name, field.default)) for preset in TrainConfig.presets.values()]
+    if name == "preset":
+        values = ["`paper`", "`interactive`"]
+    elif values[0] == values[1]:
+        values[1] = ""
+    meaning = " ".join(part for part in (field.description, _choices(field), _limits(field)) if part)
+    cells = (text.replace("|", r"\|") for text in (option, *values, meaning))
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _choices(field: FieldInfo) -> str:
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    return f"One of {', '.join(f'`{choice}`' for choice in choices)}." if len(choices) > 1 else ""
+
+
+def _limits(field: FieldInfo) -> str:
+    found = [
+        f"{words} {getattr(limit, bound)}"
+        for limit in field.metadata
+        for bound, words in _BOUNDS.items()
+        if abs(getattr(limit, bound, 2**63)) < 2**62  # beyond, it is no bound that anybody meets
+    ]
+    return f"({', '.join(found)})" if found else ""
+
+
+def _value(value: Any) -> str:
+    text = _written(value)
+    return f"`{text}`" if text else ""
+
+
+def _written(value: Any) -> str:
+    """Write a value as it would be given on the command line."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple | list):
+        return " ".join(map(_written, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
