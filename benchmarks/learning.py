@@ -1,6 +1,6 @@
 """What is learnt, how fast: accuracy against pairs and seconds, for movies, presets and seeds.
 
-    python benchmarks/learning.py MOVIE.tif ... --minutes 3 --seeds 0 1 2 --presets interactive paper [-- OPTION=VALUE ...]
+    python benchmarks/learning.py MOVIE.tif ... --minutes 3 --seeds 0 1 2 --options delta=4
 
 Every run is a process of its own (`--jobs` of them at a time, `--threads` threads each). Prints one line per run, then
 means and ranges over the seeds; `--out` keeps the whole curves as csv. `--control` trains on movies in which there is
@@ -25,12 +25,13 @@ FIELDS = ("train_accuracy", "train_accuracy_change", "val_accuracy", "val_accura
 
 
 def main() -> None:
+    """Run what the command line asks for."""
     arguments = _arguments()
     movies: list[str | None] = [None, *CONTROLS] if arguments.control == "all" else [arguments.control]
     work = itertools.product(arguments.movies, movies, arguments.presets, arguments.seeds)
     jobs = [
         {"movie": m, "control": c, "preset": p, "seed": s, "minutes": arguments.minutes, "threads": arguments.threads}
-        | {"options": dict(option.split("=", 1) for option in arguments.options)}
+        | {"options": dict(map(_option, arguments.options))}
         for m, c, p, s in work
     ]
     with ThreadPoolExecutor(arguments.jobs) as pool:
@@ -46,7 +47,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--presets", nargs="+", default=["interactive", "paper"])
-    parser.add_argument("--options", nargs="*", default=[], metavar="NAME=VALUE", help="for every run, such as delta=4")
+    parser.add_argument(
+        "--options", nargs="*", default=[], metavar="NAME=VALUE", help="for every run: delta=4, split_val=0.7,1"
+    )
     parser.add_argument("--control", choices=[*CONTROLS, "all"])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
@@ -59,11 +62,17 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
+def _option(text: str) -> tuple[str, str | list[str]]:
+    name, value = text.split("=", 1)
+    return name, value.split(",") if "," in value else value
+
+
 def _in_process(job: dict[str, Any]) -> list[dict[str, Any]]:
     command = [sys.executable, __file__, "--one", json.dumps(job)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        print(f"{_name(job)}: {done.stderr.strip().splitlines()[-1]}", flush=True)
+        reason = done.stderr.strip().splitlines()[-1:] or [f"ended with {done.returncode} (killed: memory?)"]
+        print(f"{_name(job)}: {reason[0]}", flush=True)
         return []
     curve: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     last = curve[-1]
@@ -82,7 +91,7 @@ def _train(job: dict[str, Any]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         given = {"preset": job["preset"], "seed": job["seed"], "minutes": job["minutes"], "outdir": folder}
         given |= {"input_train": job["movie"], "tensorboard": False, "num_workers": 1} | job["options"]
-        config = TrainConfig.from_values({k: v.split(",") if k == "delta" else v for k, v in given.items()})
+        config = TrainConfig.from_values(given)
         movies = [_control(job, config)] if job["control"] else None
         return [_row(update) for update in train(config, movies=movies) if isinstance(update, EpochEnded)]
 

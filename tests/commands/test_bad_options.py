@@ -71,8 +71,6 @@ LINES = [
     (f"{A} --split_train 0.9 0.1", "split_train is 0.9 0.1; give a start below an end"),
     (f"{A} --split_train 0 1.5", "both between 0 and 1"),
     (f"{A} --split_train 0 80%", "--split_train holds '80%'; it should be a number."),
-    (f"{A} --split_train 0 1", "split_train 0 1 and split_val 0.9 1 overlap"),
-    (f"{A} --split_train 0 0.8 --split_train 0.7 1", "split_train 0 0.8 and split_val 0.7 1 overlap"),
     (f"{A} --cam_size 4", "--cam_size is 4; it should be at least 16."),
     (f"{A} --device tpu", "device is 'tpu'; it should be auto, cpu, cuda"),
     (f"{A} --device cuda:77", "cuda:77 is not there: this machine offers"),

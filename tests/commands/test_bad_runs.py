@@ -70,6 +70,10 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         ("--frames 7", "no clip for training"),
         ("--split_train 0 0.05", "leave 0 from 0 to 0.05"),
         ("--split_val 0.95 1", "no clip for validation"),
+        ("--split_val 0.5 1", "split_train 0 0.6 and split_val 0.5 1 of movie overlap"),
+        ("--split_train 0 0.8 --split_train 0.7 1", "overlap"),
+        ("--name a/b", "which is a path"),
+        ("--delta 100000000000000000000", "delta"),
         ("--n_images 3", "no clip"),
         ("--channels 2", "channels"),
         ("--subsample 4", "too small to learn from"),
@@ -142,6 +146,16 @@ def test_movies_of_different_channels(movie: str, tmp_path: Path, capsys: pytest
     two = write(tmp_path / "two.tif", (10, 2, 24, 28))
     words = ["--input_train", two, "--input_val", movie, "--channels", "2", *tiny(), "-o", str(tmp_path / "out")]
     assert "channel" in refused(capsys, *words)
+
+
+def test_the_same_movie_as_validation_under_another_name(
+    movie: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = str(tmp_path / "." / "sub" / ".." / "movie.tif")
+    (tmp_path / "sub").mkdir()
+    splits = ["--split_train", "0", "1", "--split_val", "0", "1"]
+    words = ["--input_train", movie, "--input_val", other, *TINY.split(), *splits, "-o", str(tmp_path / "out")]
+    assert "overlap" in refused(capsys, *words)
 
 
 def test_an_outdir_that_is_a_file(movie: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

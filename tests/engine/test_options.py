@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.options import Options, nearest, option, read_options
+from napari_tarrow.engine.options import Options, hint, option, read_options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,8 +104,8 @@ def test_options_cannot_be_changed() -> None:
 
 
 def test_nearest_proposes_nothing_where_nothing_is_near() -> None:
-    assert nearest("sise", ["size", "seed"], "--") == " Did you mean --size?"
-    assert nearest("sise", []) == ""
+    assert hint("sise", ["size", "seed"], "--") == " Did you mean --size?"
+    assert hint("sise", []) == ""
 
 
 def test_a_file_s_names_are_checked(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, cast
 
 from .. import __version__
 from ..engine.errors import UserError
-from ..engine.options import nearest
+from ..engine.options import hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -164,4 +164,4 @@ def _unknown(rest: Sequence[str], known: Sequence[str]) -> str:
         return f"{rest[0]!r} belongs to no option. Movies are given as --input_train MOVIE."
     name = option.partition("=")[0]
     bare = {long[2:]: long for long in known if long.startswith("--")}
-    return f"Unknown option {name}.{nearest(name.lstrip('-'), bare, '--') or ' See --help for all of them.'}"
+    return f"Unknown option {name}.{hint(name.lstrip('-'), bare, '--') or ' See --help for all of them.'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..engine.config import TrainConfig
+from ..engine.config import CHANGEABLE, TrainConfig
 from ..engine.errors import UserError
 from ..engine.options import read_options
 from ..samples import SAMPLES, sample_path
@@ -13,8 +13,6 @@ from .arguments import given_values
 
 if TYPE_CHECKING:
     from argparse import Namespace
-
-CHANGEABLE = ("device", "gpu", "num_workers", "tensorboard")
 
 
 def configured(namespace: Namespace) -> tuple[TrainConfig, list[str]]:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .progress import ProgressPrinter
 
 PROGRAM = "napari-tarrow-train"
-PLACES = "strongest_places.png"
 _DESCRIPTION = """
 Train a time arrow prediction network on live-cell movies. Options may be written with underscores or hyphens, may
 come from a YAML file (-c), and come from the preset where they are not given. yes and no may also be true and false.
@@ -79,7 +78,7 @@ def _follow(
     start: Callable[[Control], Iterator[Update]], config: TrainConfig | None = None, notices: Sequence[str] = ()
 ) -> int:
     from ..engine.training.control import Control
-    from ..engine.training.updates import EpochEnded, Finished, Started
+    from ..engine.training.updates import Finished, Started
     from .progress import ProgressPrinter, resume_line
     from .stopping import stopping
 
@@ -87,19 +86,16 @@ def _follow(
     for notice in notices:
         printer.line(f"Note: {notice}")
     run_folder = finished = None
-    resumable = False  # whether the run folder holds a checkpoint already
     try:
         with stopping(control), contextlib.closing(cast("Generator[Update]", start(control))) as updates:
             for update in updates:
                 printer.show(update)
                 if isinstance(update, Started):
-                    run_folder, resumable = update.run_folder, update.first_epoch > 0
-                elif isinstance(update, EpochEnded):
-                    resumable = True
+                    run_folder = update.run_folder
                 elif isinstance(update, Finished):
                     finished = update
     except BaseException:
-        if resumable:
+        if run_folder is not None:
             printer.line(f"To go on from the last checkpoint: {resume_line(PROGRAM, run_folder)}")
         raise
     if finished is None or finished.reason == "stopped":
@@ -111,21 +107,28 @@ def _follow(
 
 def _say_results(run_folder: Path, printer: ProgressPrinter) -> None:
     """Name what is there now; a picture that cannot be drawn does not undo a training."""
+    from ..engine.devices import out_of_memory
+
+    places = run_folder / "strongest_places.png"
     try:
-        _draw_strongest_places(run_folder, printer)
-    except UserError as error:
+        _draw_strongest_places(run_folder, places, printer)
+    except KeyboardInterrupt:
+        printer.line("Note: the strongest places are not drawn.")
+    except (UserError, RuntimeError, MemoryError) as error:
+        if not isinstance(error, UserError) and not out_of_memory(error):
+            raise
         printer.line(f"Note: the strongest places are not drawn: {error}")
     for label, path in (
         ("Model folder", run_folder),
         ("Learning curve", run_folder / "learning_curve.png"),
-        ("Strongest places", run_folder / PLACES),
+        ("Strongest places", places),
     ):
         if path.exists():
             printer.line(f"{label + ':':<18}{path}")
 
 
-def _draw_strongest_places(run_folder: Path, printer: ProgressPrinter) -> None:
+def _draw_strongest_places(run_folder: Path, path: Path, printer: ProgressPrinter) -> None:
     from ..engine.inference import draw_strongest_places
 
-    for one in draw_strongest_places(run_folder, run_folder / PLACES):
+    for one in draw_strongest_places(run_folder, path):
         printer.passing(f"Looking for the strongest places: {one.done} of {one.total} pairs of frames")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from .options import Options, option
 
@@ -26,6 +27,10 @@ def _several(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
+def _texts(value: Any) -> Any:
+    return tuple(_text(one) for one in _several(value))
+
+
 def _boolean(value: Any) -> Any:
     words = {"yes": True, "true": True, "t": True, "y": True, "1": True}
     words |= {"no": False, "false": False, "f": False, "n": False, "0": False}
@@ -33,7 +38,7 @@ def _boolean(value: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) else value
+    return str(value) if isinstance(value, int | PurePath) else value
 
 
 def _number(value: Any) -> Any:
@@ -42,8 +47,12 @@ def _number(value: Any) -> Any:
 
 Flag = Annotated[bool, BeforeValidator(_boolean)]
 Splits = Annotated[tuple[tuple[float, float], ...], BeforeValidator(_pairs)]
-Paths = Annotated[tuple[str, ...], BeforeValidator(_several)]
-Deltas = Annotated[tuple[int, ...], BeforeValidator(_several)]
+Path = Annotated[str, BeforeValidator(_text)]
+Paths = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+Deltas = Annotated[tuple[Annotated[int, Field(le=1_000_000)], ...], BeforeValidator(_several)]
+
+# What another machine may do differently when a run is resumed.
+CHANGEABLE = ("device", "gpu", "num_workers", "tensorboard")
 
 # What was measured to learn within minutes on two cores (docs/performance.md); anything given overrides it.
 INTERACTIVE: dict[str, Any] = {
@@ -118,7 +127,7 @@ class TrainConfig(Options):
     axes: str | None = option(
         None, "Axes of the file where it does not say or is wrong, such as TYX or TCYX.", title="Axes", group=MOVIE
     )
-    frame_numbers: str | None = option(
+    frame_numbers: Path | None = option(
         None,
         "Text file with the number of every frame of a stack, one a line; missing numbers are gaps in time.",
         title="Frame numbers",
@@ -156,7 +165,7 @@ class TrainConfig(Options):
     frames: int = option(
         2, "Frames of a sequence that is put in order.", title="Frames per sequence", group=NETWORK, ge=2
     )
-    init: str | None = option(
+    init: Path | None = option(
         None, "Model folder whose weights training starts from.", title="Start from model", group=NETWORK
     )
     logit_gain: float = option(
@@ -279,7 +288,7 @@ class TrainConfig(Options):
     )
 
     name: str | None = option(None, "Name of the run.", title="Run name", group=OUTPUT)
-    outdir: str = option("runs", "Folder of the run folders.", title="Run folders", group=OUTPUT, flag="-o")
+    outdir: Path = option("runs", "Folder of the run folders.", title="Run folders", group=OUTPUT, flag="-o")
     timestamp: Flag = option(False, "Put the time before the run folder's name.", title="Timestamp", group=OUTPUT)
     save_checkpoint_every: int = option(
         25, "Keep the weights every so many epochs.", title="Keep every", group=OUTPUT, ge=1
@@ -309,13 +318,6 @@ class TrainConfig(Options):
     def _consistent(self) -> TrainConfig:
         for name in ("split_train", "split_val"):
             _check_splits(name, getattr(self, name))
-        for a, b in self.split_train:
-            for c, d in self.split_val:
-                if self.input_val is None and max(a, c) < min(b, d):
-                    raise ValueError(
-                        f"split_train {a:g} {b:g} and split_val {c:g} {d:g} overlap; give parts that do not,"
-                        " or other movies as input_val."
-                    )
         if not self.delta or min(self.delta) < 1:
             raise ValueError(f"delta is {_words(self.delta)}; give whole numbers from 1 on.")
         if len(set(self.delta)) < len(self.delta):

@@ -1,6 +1,12 @@
-"""The one error type for mistakes a user can mend."""
+"""The one error type for mistakes a user can mend, and a guess at what was meant."""
 
 from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -9,3 +15,9 @@ class UserError(Exception):
     Faces show its text as it stands (the commands exit with code 2, the widgets notify); every other exception is a
     fault of the program and keeps its traceback.
     """
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that somebody who wrote `name` may have meant, if one is near."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return close[0] if close else None

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import time
 from typing import IO, TYPE_CHECKING, Any
 
 import yaml
@@ -32,13 +33,41 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        _put(beside, path)
     except OSError as error:
         beside.unlink(missing_ok=True)
         raise _explained(error, path) from error
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def _put(beside: Path, path: Path) -> None:
+    """Rename; Windows refuses while another program has the file open, which seldom lasts."""
+    for patience in (0.1, 0.4, 1.5):
+        try:
+            beside.replace(path)
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(patience)
+        else:
+            return
+    beside.replace(path)
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder that could not be made or written to, without making it.
+
+    Raises
+    ------
+    UserError
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UserError(f"{there} is a file, not a folder. Choose another folder.")
+    if not os.access(there, os.W_OK):
+        raise UserError(f"{there} cannot be written to. Choose another folder.")
 
 
 def sweep(folder: Path) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from .errors import UserError
+from .errors import UserError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -102,7 +101,7 @@ class Options(BaseModel):
         for name in names:
             if name not in cls.model_fields:
                 place = f" in {source}" if source else ""
-                raise UserError(f"Unknown option {prefix}{name}{place}.{nearest(str(name), cls.model_fields, prefix)}")
+                raise UserError(f"Unknown option {prefix}{name}{place}.{hint(str(name), cls.model_fields, prefix)}")
 
     @field_validator("*", mode="before")
     @classmethod
@@ -120,10 +119,10 @@ class Options(BaseModel):
         return {**(cls.presets.get(preset, {}) if isinstance(preset, str) else {}), **values}
 
 
-def nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+def hint(name: str, known: Iterable[str], prefix: str = "") -> str:
     """Return `` Did you mean NAME?``, or where nothing is near, an empty text."""
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" Did you mean {prefix}{close[0]}?" if close else ""
+    close = nearest(name, known)
+    return f" Did you mean {prefix}{close}?" if close else ""
 
 
 def read_options(path: Path, options: type[Options]) -> dict[str, Any]:
@@ -171,8 +170,8 @@ def _explain(error: ErrorDetails, source: str, prefix: str, called: Mapping[str,
         return f"{label}: {context['error']}" if name else str(context["error"])
     wanted = _WANTED.get(error["type"], "").format_map(_plain(context)) or error["msg"]
     verb = "is" if len(error["loc"]) == 1 else "holds"
-    hint = nearest(str(error["input"]), str(context.get("expected", "")).split("'")[1::2])
-    return f"{label} {verb} {_shown(error['input'])}; it should be {wanted}.{hint}"
+    guess = hint(str(error["input"]), str(context.get("expected", "")).split("'")[1::2])
+    return f"{label} {verb} {_shown(error['input'])}; it should be {wanted}.{guess}"
 
 
 def _plain(context: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..engine.errors import UserError
+from ..engine.errors import UserError, nearest
 
 __all__ = ["SAMPLES", "Sample", "cancer_cell_migration", "sample_path"]
 
@@ -75,7 +74,6 @@ def cancer_cell_migration() -> list[tuple[Any, dict[str, Any], str]]:
 
 
 def _suggestion(name: str) -> str:
-    near = difflib.get_close_matches(name, SAMPLES, n=1)
-    if near:
-        return f"Did you mean {near[0]!r}?"
+    if near := nearest(name, SAMPLES):
+        return f"Did you mean {near!r}?"
     return f"Choose one of: {', '.join(SAMPLES)}."

@@ -345,3 +345,68 @@ def test_an_asymmetric_head_sees_the_frames_reversed(tiny: Make) -> None:
     _, sums = Objective(np.array([[0, 1]]), 0.0, autocast=False)(model, clips, labels)
     expected = torch.nn.functional.cross_entropy(model(shown), labels[:, 0])
     assert torch.allclose(sums[0] / 5, expected, atol=1e-6)
+
+
+def test_a_run_on_arrays_is_resumed_with_the_same_arrays_only(tiny: Make, movie: Path) -> None:
+    import tifffile
+
+    frames = tifffile.imread(movie)
+    other = frames[:, ::-1].copy()
+    folder = folder_of(list(train(tiny(), movies=[frames, other])))
+    assert list(resume(folder, movies=[frames, other]))[-1].reason == "done"
+    for movies in ([other, frames], [frames], [frames, other, frames[:, :, ::-1].copy()]):
+        with pytest.raises(UserError, match=r"has changed|movies, now there are"):
+            list(resume(folder, movies=movies))
+    with pytest.raises(TypeError, match="lr cannot change"):
+        list(resume(folder, movies=[frames, other], lr=1.0))
+
+
+def test_a_resumed_run_needs_the_model_it_began_from_no_longer(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    first = folder_of(list(train(tiny())))
+    control = Control()
+    updates = []
+    for update in train(tiny(init=str(first), epochs=3), control):
+        updates.append(update)
+        if isinstance(update, EpochEnded):
+            control.stop()
+    shutil.rmtree(first)
+    assert list(resume(folder_of(updates)))[-1].reason == "done"
+
+
+def test_a_movie_that_gives_nothing_is_named(tiny: Make, movie: Path) -> None:
+    import tifffile
+
+    frames = tifffile.imread(movie)
+    updates = list(train(tiny(delta=[2]), movies=[frames, frames[:4].copy()]))
+    notices = [u.text for u in updates if isinstance(u, Notice)]
+    assert any("gives nothing for validation at delta 2" in text for text in notices)
+    assert isinstance(updates[0], Started)
+
+
+def test_stop_before_anything_is_written_leaves_nothing(tiny: Make, tmp_path: Path) -> None:
+    control = Control()
+    control.stop()
+    assert list(train(tiny(), control)) == []
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_step_that_does_not_fit_is_refused_before_it_is_taken(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("napari_tarrow.engine.training.plan.free_memory", lambda device: 10_000_000)
+    with pytest.raises(UserError, match=r"needs about 0\.\d GB of memory.*Lower batchsize \(to \d+, say\)"):
+        list(train(tiny(batchsize=256)))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_where_32_bits_do_not_fit_but_16_do_those_are_taken(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_tarrow.engine.training import plan
+
+    needs = {"32": 2e9, "bf16": 1e9}
+    estimates = iter(needs.values())
+    monkeypatch.setattr(plan, "_step_bytes", lambda *arguments: next(estimates))
+    monkeypatch.setattr(plan, "free_memory", lambda device: 1.5e9)
+    started = next(iter(train(tiny(precision="auto", epochs=1))))
+    assert any("bfloat16 arithmetic, since memory is short" in text for text in started.summary)

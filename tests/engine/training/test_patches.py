@@ -260,3 +260,24 @@ def test_all_evenly_spaced_sequences_of_a_clip() -> None:
     assert evenly_spaced(3, 2).tolist() == [[0, 1], [1, 2], [0, 2]]
     assert evenly_spaced(2, 2).tolist() == [[0, 1]]
     assert evenly_spaced(5, 3).tolist() == [[0, 1, 2], [1, 2, 3], [2, 3, 4], [0, 2, 4]]
+
+
+@pytest.mark.parametrize("level", [0, 2, 5])
+def test_a_blank_frame_stays_within_bounds(level: int) -> None:
+    frames = noise((4, 40, 40))
+    frames[1] = 1000  # a constant frame spans 1e-10
+    with stored(prepared(frames)) as store:
+        places = Sampler(store, np.array([[0, 1], [1, 2]]), 16).draw(Stream(0, "p"), np.arange(40))
+        cut = patches(store, places, 16, *Augmentation(level).draw(Stream(0, "a"), np.arange(40), 2))
+    assert cut.abs().max() < 10
+
+
+def test_reflection_works_however_far_a_warp_reaches() -> None:
+    movie = prepared(noise((2, 9, 9)))
+    shift = identity(1, 1)
+    shift[0, 0, 1, 2] = 2.5  # of a patch of 8: 20 pixels to the right of a frame of 9
+    with stored(movie) as store:
+        places = Places(np.array([[0]]), np.array([0]), np.array([0]))
+        cut = patches(store, places, 8, still(1, affine=shift), None)[0, 0, 0].numpy()
+    columns = np.pad(np.arange(9), (0, 40), mode="reflect")[20:28]
+    assert np.allclose(cut, movie.frame(0)[0, :8][:, columns], atol=1e-4)

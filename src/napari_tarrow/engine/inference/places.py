@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from ..devices import choose_device
 from ..errors import UserError
 from ..movies import expand_inputs, open_prepared
 from ..pictures import Inset, contact_sheet, cut_inset
@@ -85,7 +86,7 @@ def draw_strongest_places(
     UserError
         If the movie or the model cannot be read, or the picture not be written.
     """
-    trained = read_trained(folder)
+    trained = read_trained(folder, choose_device()[0])
     movie = _movie(trained)
     firsts = _spread(movie)
     kept: list[AttributionMap] = []

@@ -10,9 +10,12 @@ from ..config import TrainConfig
 from ..errors import UserError
 from ..files import read_yaml
 from ..models import read_model
+from ..models.folder import RUN
 from ..movies import Preparation
 
 if TYPE_CHECKING:
+    import torch
+
     from ..models import TimeArrowNet
 
 
@@ -39,7 +42,7 @@ class TrainedModel:
     folder: Path
 
 
-def read_trained(folder: str | Path, device: str = "cpu") -> TrainedModel:
+def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> TrainedModel:
     """Read a model folder, ours or the reference's.
 
     Raises
@@ -49,7 +52,7 @@ def read_trained(folder: str | Path, device: str = "cpu") -> TrainedModel:
     """
     folder = Path(folder)
     network = read_model(folder, device)
-    run, arguments = folder / "run.yaml", folder / "train_args.yaml"
+    run, arguments = folder / RUN, folder / "train_args.yaml"
     if run.is_file():
         config = TrainConfig.from_values(_section(run, "config"), source=str(run))
         preparation = _preparation(_section(run, "preparation"), run)
@@ -57,7 +60,10 @@ def read_trained(folder: str | Path, device: str = "cpu") -> TrainedModel:
     values = read_yaml(arguments) if arguments.is_file() else {}
     known: dict[str, Any] = {name: values[name] for name in ("binarize", "subsample", "channels") if name in values}
     delta = values.get("delta") or [1]
-    smallest = min(delta if isinstance(delta, list) else [delta])
+    deltas = delta if isinstance(delta, list) else [delta]
+    if not all(isinstance(one, int) and one > 0 for one in deltas):
+        raise UserError(f"{arguments}: delta is {delta}, but has to be whole numbers from 1 on.")
+    smallest = min(deltas)
     return TrainedModel(network, _preparation(known, arguments), smallest, None, folder)
 
 

@@ -13,7 +13,7 @@ import torch
 
 from ..errors import UserError
 from ..files import make_folder, read_yaml, replacing, write_yaml
-from .choices import nearest
+from .choices import hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KWARGS = "model_kwargs.yaml"
 STATE = "model_state.pt"
 FULL = "model_full.pt"
+RUN = "run.yaml"  # what a run adds: configuration, preparation, provenance
 
 
 def write_model(folder: str | Path, model: TimeArrowNet, *, name: str = STATE) -> None:
@@ -166,7 +167,7 @@ def _checked_kwargs(path: Path) -> dict[str, Any]:
     defaults = {name: p.default for name, p in inspect.signature(TimeArrowNet).parameters.items()}
     for name, value in kwargs.items():
         if name not in defaults:
-            raise UserError(f"{path} has an unknown entry {name!r}. {nearest(str(name), defaults)}")
+            raise UserError(f"{path} has an unknown entry {name!r}. {hint(str(name), defaults)}")
         if type(value) is not type(defaults[name]) or (type(value) is int and value < 1):
             kind = {str: "a name", bool: "true or false", int: "a whole number above 0"}[type(defaults[name])]
             raise UserError(f"{path}: {name} is {value!r}, but has to be {kind}.")

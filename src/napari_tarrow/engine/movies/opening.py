@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import UserError, nearest
 from .array import open_array
 from .folder import open_folder
 from .movie import Movie
@@ -76,7 +75,7 @@ def _opened(source: Any, channels: int, axes: str | None) -> Movie:
 def _from_path(path: Path, channels: int, axes: str | None) -> Movie:
     try:
         if not path.exists():
-            raise UserError(f"{path} does not exist. {_nearest(path)}")
+            raise UserError(f"{path} does not exist. {_hint(path)}")
         if is_zarr(path):
             return open_zarr(path, channels=channels, axes=axes)
         if path.is_dir():
@@ -92,12 +91,12 @@ def _from_path(path: Path, channels: int, axes: str | None) -> Movie:
     )
 
 
-def _nearest(path: Path) -> str:
+def _hint(path: Path) -> str:
     try:
-        close = difflib.get_close_matches(path.name, [one.name for one in path.parent.iterdir()], n=1)
+        close = nearest(path.name, (one.name for one in path.parent.iterdir()))
     except OSError:
-        close = []
-    return f"Did you mean {close[0]}?" if close else "Check the path."
+        close = None
+    return f"Did you mean {close}?" if close else "Check the path."
 
 
 def _with_channels(movie: Movie, channels: int) -> Movie:

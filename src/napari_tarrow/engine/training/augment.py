@@ -6,7 +6,7 @@ frame itself (a rotated patch shows what lies beside it, not zeros), bilinearly,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,7 +74,9 @@ class Augmentation:
         if self.level >= 3:
             affine, elastic = self._draw_geometry(u, clip)
             warp = Warp(warp.flip_y, warp.flip_x, warp.swap, affine, elastic)
-        return warp, self._draw_jitter(u, clip, stream.seeds(samples)) if self.level >= 2 else None
+        if self.level < 2:
+            return warp, None
+        return warp, self._draw_jitter(u, clip, replace(stream, purpose=f"{stream.purpose}/noise").seeds(samples))
 
     def _draw_geometry(self, u: _Uniform, clip: int) -> tuple[np.ndarray, np.ndarray | None]:
         rotates = u.chance()
@@ -144,19 +146,24 @@ def patches(store: FrameStore, places: Places, size: int, warp: Warp, jitter: Ji
         raw = store.read(_grid_index(store, places, size, warp))
     else:
         raw = _sample_warped(store, places, size, warp)
-    gain = 1 / store.span[places.frames]
-    shift = -store.low[places.frames] * gain
-    if jitter is not None:
-        gain, shift = gain * jitter.gain, shift * jitter.gain + jitter.shift
-        noise = _pixel_noise(torch.from_numpy(jitter.seeds).to(device), raw[0].numel()).view(raw.shape)
-        # the noise is added to prepared values: in stored units it is larger by the span
-        amount = jitter.noise[:, None] * store.span[places.frames]
-        raw.addcmul_(noise, _column(amount, device))
-    return raw.mul_(_column(gain, device)).add_(_column(shift, device))
+    # first the subtraction: the span of a constant frame is 1e-10, and what is not exactly zero would be huge
+    raw.sub_(_column(store.low[places.frames], device)).div_(_column(store.span[places.frames], device))
+    if jitter is None:
+        return raw
+    noise = _pixel_noise(on_device(jitter.seeds, device), raw[0].numel()).view(raw.shape)
+    amount = np.broadcast_to(jitter.noise[:, None], jitter.gain.shape)
+    raw.addcmul_(noise, _column(amount, device))
+    return raw.mul_(_column(jitter.gain, device)).add_(_column(jitter.shift, device))
+
+
+def on_device(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Copy an array to a device; on CUDA without waiting for what it is doing."""
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def _column(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(device)[:, :, None, None, None]
+    return on_device(values.astype(np.float32, copy=False), device)[:, :, None, None, None]
 
 
 def _bases(store: FrameStore, places: Places) -> np.ndarray:
@@ -175,23 +182,23 @@ def _grid_index(store: FrameStore, places: Places, size: int, warp: Warp) -> tor
     rows = rows * store.widths[places.frames[:, 0]][:, None]
     down = np.where(warp.swap[:, None], columns, rows)
     across = np.where(warp.swap[:, None], rows, columns)
-    within = torch.from_numpy(down).to(device)[:, :, None] + torch.from_numpy(across).to(device)[:, None, :]
-    return torch.from_numpy(_bases(store, places)).to(device)[..., None, None] + within[:, None, None]
+    within = on_device(down, device)[:, :, None] + on_device(across, device)[:, None, :]
+    return on_device(_bases(store, places), device)[..., None, None] + within[:, None, None]
 
 
 def _sample_warped(store: FrameStore, places: Places, size: int, warp: Warp) -> torch.Tensor:
     """Sample the frames bilinearly at the warped positions: (B, K, C, S, S), stored units."""
     device = store.values.device
     y, x = _positions(places, size, warp, device)
-    height = torch.from_numpy(store.heights[places.frames]).to(device)[:, :, None, None]
-    width = torch.from_numpy(store.widths[places.frames]).to(device)[:, :, None, None]
+    height = on_device(store.heights[places.frames], device)[:, :, None, None]
+    width = on_device(store.widths[places.frames], device)[:, :, None, None]
     y, x = _reflect(y, height - 1), _reflect(x, width - 1)
     top, left = y.floor(), x.floor()
     down, right = (y - top)[:, :, None], (x - left)[:, :, None]
     top, left = top.long(), left.long()
     below = torch.minimum(top + 1, height - 1) - top
     beside = torch.minimum(left + 1, width - 1) - left
-    base = torch.from_numpy(_bases(store, places)).to(device)[..., None, None]
+    base = on_device(_bases(store, places), device)[..., None, None]
     corner = base + (top * width + left)[:, :, None]
     below, beside = (below * width)[:, :, None], beside[:, :, None]
     upper = torch.lerp(store.read(corner), store.read(corner + beside), right)
@@ -206,11 +213,11 @@ def _positions(places: Places, size: int, warp: Warp, device: torch.device) -> t
     centred = torch.arange(size, dtype=torch.float32, device=device) - (size - 1) / 2
     v, u = centred[:, None], centred[None, :]
     if warp.elastic is not None:
-        bend = _bend(torch.from_numpy(warp.elastic.astype(np.float32)).to(device), size)
+        bend = _bend(on_device(warp.elastic.astype(np.float32), device), size)
         v, u = (v + bend[:, 0])[:, None], (u + bend[:, 1])[:, None]
-    affine = torch.from_numpy(_with_flips(warp)).to(device)[..., None, None]
-    centre_y = torch.from_numpy((places.y + (size - 1) / 2).astype(np.float32)).to(device)[:, None, None, None]
-    centre_x = torch.from_numpy((places.x + (size - 1) / 2).astype(np.float32)).to(device)[:, None, None, None]
+    affine = on_device(_with_flips(warp), device)[..., None, None]
+    centre_y = on_device((places.y + (size - 1) / 2).astype(np.float32), device)[:, None, None, None]
+    centre_x = on_device((places.x + (size - 1) / 2).astype(np.float32), device)[:, None, None, None]
     y = affine[:, :, 0, 0] * v + affine[:, :, 0, 1] * u + (affine[:, :, 0, 2] * size + centre_y)
     x = affine[:, :, 1, 0] * v + affine[:, :, 1, 1] * u + (affine[:, :, 1, 2] * size + centre_x)
     return y, x
@@ -234,7 +241,8 @@ def _bend(points: torch.Tensor, size: int) -> torch.Tensor:
 
 def _reflect(x: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
     """Reflect coordinates at 0 and `last` (without repeating the border)."""
-    return (last - (last - x.abs()).abs()).clamp_(min=0)
+    period = (2 * last).clamp(min=1)
+    return (last - (last - torch.remainder(x, period)).abs()).clamp_(min=0)
 
 
 def _pixel_noise(seeds: torch.Tensor, count: int) -> torch.Tensor:

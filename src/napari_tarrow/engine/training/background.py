@@ -20,7 +20,7 @@ _LEAST_DEVIATION = 0.02
 
 
 def draw_foreground(sampler: Sampler, store: FrameStore, seed: int, phase: str, samples: np.ndarray) -> Places:
-    """Draw a place for each sample, again and up to ten times while it shows only background; else the last.
+    """Draw a place for each sample, up to ten times in its clip while it shows only background; else the last.
 
     The measure is the reference's: the deviation of the patch after a median filter of T x 3 x 3, clipped to 0..1 in
     8 bits, has to exceed 0.02.
@@ -32,8 +32,8 @@ def draw_foreground(sampler: Sampler, store: FrameStore, seed: int, phase: str, 
         open_ = open_[~_shows_something(store, chosen, sampler.size)]
         if not len(open_):
             break
-        again = sampler.draw(Stream(seed, f"{phase}/places/{trial}"), samples[open_])
-        places.frames[open_], places.y[open_], places.x[open_] = again.frames, again.y, again.x
+        again = sampler.elsewhere(places.frames[open_], Stream(seed, f"{phase}/places/{trial}"), samples[open_])
+        places.y[open_], places.x[open_] = again.y, again.x
     return places
 
 

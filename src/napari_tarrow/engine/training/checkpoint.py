@@ -42,6 +42,11 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     save(folder / LAST, values)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Return whether a run has a checkpoint yet."""
+    return (folder / LAST).exists()
+
+
 def read_checkpoint(folder: Path, model: TimeArrowNet) -> Checkpoint | None:
     """Read a run's last checkpoint and put its weights into the network.
 
@@ -55,7 +60,7 @@ def read_checkpoint(folder: Path, model: TimeArrowNet) -> Checkpoint | None:
         If the file is damaged, or its weights belong to another network.
     """
     path = folder / LAST
-    if not path.exists():
+    if not has_checkpoint(folder):
         return None
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)

@@ -25,8 +25,7 @@ class Control:
 
     def pause(self) -> None:
         """Wait after the step at hand."""
-        if not self._stop.is_set():
-            self._running.clear()
+        self._running.clear()
 
     def resume(self) -> None:
         """Go on after a pause."""
@@ -44,11 +43,11 @@ class Control:
     @property
     def paused(self) -> bool:
         """Whether the loop waits, or will after the step at hand."""
-        return not self._running.is_set()
+        return not self._running.is_set() and not self.stopping
 
     def wait(self, seconds: float) -> bool:
         """Wait at most so long while paused; return whether the loop may go on."""
-        return self._running.wait(seconds)
+        return self._running.wait(seconds) or self.stopping
 
     def take_maps_request(self) -> bool:
         """Return whether maps were asked for, and forget it."""

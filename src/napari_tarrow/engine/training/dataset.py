@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,20 +80,17 @@ def open_footage(config: TrainConfig, movies: Sequence[Any] | None, val_movies: 
     train_sources = _sources(config, config.input_train if movies is None else movies)
     given_val = config.input_val if val_movies is None else val_movies
     val_sources = train_sources if given_val is None else _sources(config, given_val)
-    opened: list[PreparedMovie] = []
-    places: dict[Any, int] = {}
-    for source in [*train_sources, *val_sources]:
-        key = source if isinstance(source, str) else id(source)
-        if key not in places:
-            places[key] = len(opened)
-            opened.append(open_prepared(config, source))
-    keys = [[s if isinstance(s, str) else id(s) for s in sources] for sources in (train_sources, val_sources)]
-    train = _parts(config, opened, [places[k] for k in keys[0]], config.split_train)
-    val = _parts(config, opened, [places[k] for k in keys[1]], config.split_val)
+    sources = {_key(source): source for source in (*train_sources, *val_sources)}
+    opened = [open_prepared(config, source) for source in sources.values()]
+    places = {key: place for place, key in enumerate(sources)}
+    train = _parts(config, opened, [places[_key(source)] for source in train_sources], config.split_train)
+    val = _parts(config, opened, [places[_key(source)] for source in val_sources], config.split_val)
     _check_channels(opened)
+    _check_overlap(opened, train, val)
     _check_clips(config, opened, train, "training", config.split_train)
     _check_clips(config, opened, val, "validation", config.split_val)
     size, notices = _patch_size(config, opened)
+    notices += _without_clips(opened, train, "training") + _without_clips(opened, val, "validation")
     summary = [_describe(movie) for movie in opened]
     summary += [_count(config, train, "training"), _count(config, val, "validation")]
     return Footage(tuple(opened), tuple(train), tuple(val), size, tuple(summary), tuple(notices))
@@ -120,12 +118,19 @@ def open_dataset(config: TrainConfig, footage: Footage, device: torch.device) ->
 
 
 def _sources(config: TrainConfig, inputs: Sequence[Any]) -> list[Any]:
+    """Return the movies that inputs stand for: folders are descended into, what is no path stays."""
     if not len(inputs):
         raise UserError("No movie is given. Name one or more as input_train.")
-    paths = [str(source) for source in inputs if not hasattr(source, "shape")]
-    if len(paths) < len(inputs):
-        return list(inputs)
-    return expand_inputs(paths, config.read_recursion_level)
+    found: list[Any] = []
+    for source in inputs:
+        path = isinstance(source, str | PurePath)
+        found += expand_inputs([str(source)], config.read_recursion_level) if path else [source]
+    return found
+
+
+def _key(source: Any) -> Any:
+    """Tell one movie from another, however its path is written."""
+    return Path(source).expanduser().resolve() if isinstance(source, str) else id(source)
 
 
 def _parts(
@@ -150,6 +155,27 @@ def _check_channels(movies: Sequence[PreparedMovie]) -> None:
                 f"{movie.movie.name} has {movie.shape[1]} channels, {first.movie.name} has {first.shape[1]}."
                 " Train on movies with the same channels, or choose some with channels."
             )
+
+
+def _check_overlap(movies: Sequence[PreparedMovie], train: Sequence[Part], val: Sequence[Part]) -> None:
+    """Refuse to validate on what is trained on."""
+    for part in train:
+        for other in val:
+            if part.movie == other.movie and max(part.split[0], other.split[0]) < min(part.split[1], other.split[1]):
+                (a, b), (c, d) = part.split, other.split
+                raise UserError(
+                    f"split_train {a:g} {b:g} and split_val {c:g} {d:g} of {movies[part.movie].movie.name} overlap."
+                    " Give parts that do not, or another movie as input_val."
+                )
+
+
+def _without_clips(movies: Sequence[PreparedMovie], parts: Sequence[Part], what: str) -> list[str]:
+    return [
+        f"{movies[part.movie].movie.name} gives nothing for {what} at delta {part.delta} from {part.split[0]:g} to"
+        f" {part.split[1]:g}: too few frames."
+        for part in parts
+        if not len(part.clips)
+    ]
 
 
 def _check_clips(

@@ -111,8 +111,10 @@ def stored_frames(
         scales = [movie.normalization() for movie in movies]
         low_span = np.array([scales[m][i] for m, i in wanted], np.float32)
         values = torch.from_numpy(buffer.view(_SIGNED.get(dtype, dtype)))
+        if place == str(device):
+            values = values.to(device)
         store = FrameStore(
-            values=values.to(device) if place == str(device) else values,
+            values=values,
             mask={np.dtype(np.uint16): 0xFFFF, np.dtype(np.uint32): 0xFFFFFFFF}.get(dtype),
             offsets=offsets,
             heights=shapes[:, 1],

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import itertools
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from ..config import CHANGEABLE
 from ..devices import choose_device, describe, give_memory_back, keep_freed_memory, out_of_memory
 from ..errors import UserError
-from ..files import sweep
+from ..files import check_writable, sweep
 from ..movies import fingerprint
+from .checkpoint import has_checkpoint
 from .control import Control
 from .dataset import Footage, open_dataset, open_footage
 from .monitors import monitors_for
@@ -84,13 +87,15 @@ def resume(
     control, movies, val_movies
         As in `train`.
     **machine
-        ``device``, ``gpu``, ``num_workers`` and ``tensorboard`` in place of the run's own.
+        Any of `CHANGEABLE`, in place of the run's own.
 
     Raises
     ------
     UserError
         If it is no run folder, the movies have changed, or as in `train`.
     """
+    if strange := set(machine) - set(CHANGEABLE):
+        raise TypeError(f"resume() goes on as the run began: {', '.join(sorted(strange))} cannot change.")
     folder = Path(run_folder)
     record = read_run(folder)
     sweep(folder)
@@ -127,13 +132,16 @@ def _run(
     device, notices = choose_device(config.device, config.gpu)
     if device.type == "cpu":
         keep_freed_memory()
-    model = new_network(config, footage.channels, device)
+    check_writable(Path(config.outdir).expanduser())
+    model = new_network(config, footage.channels, device, filled_later=folder is not None and has_checkpoint(folder))
     with open_dataset(config, footage, device) as data:
         batches = Batches(config, data, device)
         if record is None or folder is None:
             plan, precision = make_plan(
                 config, model, lambda p: make_objective(config, p), lambda step: batches.train(step)
             )
+            if control.stopping:
+                return
             folder = new_run_folder(config, footage.movies[0].movie.name)
             prints = [(movie, fingerprint(movie.movie)) for movie in footage.movies]
             write_run(folder, config, plan, model, prints)
@@ -143,37 +151,36 @@ def _run(
         if record is not None:
             session.restore()
         summary = (*footage.summary, *_describe_work(session, data.store.place, precision))
-        with contextlib.closing(_drive(session, Showcase(config, footage), control, summary)) as updates:
-            yield from _watched(session, updates, (*notices, *footage.notices))
+        started = Started(folder, summary, plan.epochs, plan.steps, session.epoch, session.seconds_left)
+        told: tuple[Update, ...] = (started, *(Notice(text) for text in (*notices, *footage.notices)))
+        with contextlib.closing(_drive(session, Showcase(config, footage), control)) as updates:
+            yield from _watched(session, itertools.chain(told, updates))
 
 
-def _watched(session: Session, updates: Iterator[Update], notices: Sequence[str]) -> Iterator[Update]:
+def _watched(session: Session, updates: Iterator[Update]) -> Iterator[Update]:
     """Pass updates on to the monitors first, then to whoever iterates."""
     with contextlib.ExitStack() as stack:
         monitors = monitors_for(session.folder, session.config, tuple(session.history))
         for monitor in monitors:
             stack.callback(monitor.close)
-        for text in notices:
-            yield Notice(text)
         for update in updates:
             for monitor in monitors:
                 monitor.take(update)
             yield update
 
 
-def _drive(
-    session: Session, showcase: Showcase, control: Control, summary: tuple[str, ...]
-) -> Generator[Update, None, None]:
-    """Go from the first step to the last; the checkpoint is written however it ends."""
+def _drive(session: Session, showcase: Showcase, control: Control) -> Generator[Update, None, None]:
+    """Go from the first step to the last; stopped or closed, the checkpoint of this very step is written.
+
+    After an error there is the checkpoint of the last epoch, or one of a few minutes ago.
+    """
     config, plan = session.config, session.plan
-    left = plan.seconds * (1 - session.step / plan.steps)
-    yield Started(session.folder, summary, plan.epochs, plan.steps, session.epoch, left)
     reason: Literal["done", "stopped", "early"] = "done"
     try:
         yield from example_patches(session)
         while session.epoch < plan.epochs and not session.out_of_patience:
             yield from _train_epoch(session, showcase, control)
-            sums = yield from _validate(session, control)
+            sums = yield from _validate(session, showcase, control)
             if control.stopping:
                 break
             yield session.end_epoch(sums)
@@ -184,7 +191,7 @@ def _drive(
         elif session.epoch < plan.epochs:
             reason = "early"
         if reason != "stopped":
-            yield from _last_pictures(session, showcase)
+            yield from _last_pictures(session, showcase, control)
     except GeneratorExit:
         session.leave()
         raise
@@ -195,50 +202,68 @@ def _drive(
 
 def _train_epoch(session: Session, showcase: Showcase, control: Control) -> Iterator[Update]:
     shown, saved = 0.0, time.perf_counter()
-    while session.step_in_epoch < session.plan.steps_per_epoch and not control.stopping:
-        if control.paused:
-            session.save()
-            while control.paused and not control.wait(_SECONDS_BETWEEN_UPDATES):
-                yield session.progress()
-            continue
+    while session.step_in_epoch < session.plan.steps_per_epoch:
+        yield from _pause(session, showcase, control)
+        if control.stopping:
+            return
         session.train_step()
         now = time.perf_counter()
         if now - shown > _SECONDS_BETWEEN_UPDATES:
             yield session.progress()
             shown = now
         if now - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+            yield session.progress()  # which refuses to save what is no number
             session.save()
             saved = now
+    yield session.progress()
+
+
+def _pause(session: Session, showcase: Showcase, control: Control) -> Iterator[Update]:
+    """Do what is asked for between two steps: show maps, wait."""
+    begin = time.perf_counter()
+    if control.take_maps_request():
+        yield from showcase.maps(session.model, session.epoch)
+    if control.paused:
+        yield session.progress()
+        session.save()
+    while control.paused and not control.wait(_SECONDS_BETWEEN_UPDATES):
+        yield session.progress()
         if control.take_maps_request():
             yield from showcase.maps(session.model, session.epoch)
-    if not control.stopping:
-        yield session.progress()
+    session.skip_time(begin)
 
 
-def _validate(session: Session, control: Control) -> Generator[Update, None, torch.Tensor]:
+def _validate(session: Session, showcase: Showcase, control: Control) -> Generator[Update, None, torch.Tensor]:
     """Yield progress now and then; return the sums over all validation samples."""
     sums = new_sums(session.model.device)
     count, size = session.plan.val_samples, session.config.batchsize
     shown = time.perf_counter()
-    session.model.eval()
+    begin = time.perf_counter()
     for step in range(-(-count // size)):
+        yield from _pause(session, showcase, control)
         if control.stopping:
             break
+        session.model.eval()
         with torch.no_grad():
             sums += session.objective(session.model, *session.batches.validate(step, count))[1]
         if time.perf_counter() - shown > _SECONDS_BETWEEN_UPDATES:
             yield session.progress_of_validation(sums)
             shown = time.perf_counter()
+    session.forget_speed(time.perf_counter() - begin)
     return sums
 
 
-def _last_pictures(session: Session, showcase: Showcase) -> Iterator[Update]:
-    if session.config.tensorboard:
-        yield from showcase.maps(session.model, session.epoch)
+def _last_pictures(session: Session, showcase: Showcase, control: Control) -> Iterator[Update]:
+    config = session.config
+    if config.tensorboard:
+        if session.epoch % config.visual_dataset_frequency:  # else they were shown with the last epoch
+            yield from showcase.maps(session.model, session.epoch)
         yield from showcase.features(session.model)
-    if session.config.write_final_cams:
+    if config.write_final_cams:
         for _ in showcase.write_all(session.model, session.folder / "visuals"):
             yield session.progress()
+            if control.stopping:
+                break
 
 
 def _describe_work(session: Session, place: str, precision: str) -> list[str]:
@@ -247,15 +272,23 @@ def _describe_work(session: Session, place: str, precision: str) -> list[str]:
     return [
         f"Network {config.backbone}: {parameters:,} parameters, on {describe(model.device)}; {precision}.",
         f"Frames are kept in {place}." if place in ("memory", "disk") else f"Frames are kept on {place}.",
-        f"{plan.epochs} epochs of {plan.steps_per_epoch} steps of {config.batchsize} clips,"
+        f"{_count(plan.epochs, 'epoch')} of {_count(plan.steps_per_epoch, 'step')} of {config.batchsize} clips,"
         f" validated on {plan.val_samples}.",
     ]
 
 
+def _count(number: int, name: str) -> str:
+    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
+
+
 def _check_unchanged(footage: Footage, record: RunRecord, folder: Path) -> None:
-    for movie in footage.movies:
-        known = record.fingerprints.get(movie.movie.source)
-        if known is not None and known != fingerprint(movie.movie):
+    if len(footage.movies) != len(record.fingerprints):
+        raise UserError(
+            f"The run in {folder} began with {len(record.fingerprints)} movies, now there are {len(footage.movies)}."
+            f" Give the same, or start a new run from its weights with --init {folder}."
+        )
+    for movie, known in zip(footage.movies, record.fingerprints, strict=True):
+        if known != fingerprint(movie.movie):
             raise UserError(
                 f"{movie.movie.source} has changed since the run in {folder} began. Put the old movie back, or start"
                 f" a new run from its weights with --init {folder}."

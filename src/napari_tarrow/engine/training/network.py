@@ -13,8 +13,15 @@ if TYPE_CHECKING:
     from ..config import TrainConfig
 
 
-def new_network(config: TrainConfig, channels: int, device: torch.device) -> TimeArrowNet:
+def new_network(
+    config: TrainConfig, channels: int, device: torch.device, *, filled_later: bool = False
+) -> TimeArrowNet:
     """Make the network of a configuration, its weights from the seed or from another model (``init``).
+
+    Parameters
+    ----------
+    filled_later : bool
+        Its weights come from a checkpoint: the model to start from need not be there any more.
 
     Raises
     ------
@@ -22,7 +29,7 @@ def new_network(config: TrainConfig, channels: int, device: torch.device) -> Tim
         If there is no network of these names, or the model to start from is another network.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.default_generator.manual_seed(config.seed)
         model = TimeArrowNet(
             backbone=config.backbone,
             projection_head=config.projhead,
@@ -32,7 +39,7 @@ def new_network(config: TrainConfig, channels: int, device: torch.device) -> Tim
             n_input_channels=channels,
             symmetric=config.perm_equiv,
         )
-    if config.init is not None:
+    if config.init is not None and not filled_later:
         _start_from(model, config.init)
     else:
         _amplify(model, config.logit_gain)

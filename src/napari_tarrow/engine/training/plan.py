@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..devices import free_memory
+from ..errors import UserError
 from .optimiser import make_optimiser
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 _EPOCHS_AT_LEAST = 25
 # With --minutes, validation takes at most this share of an epoch.
 _VALIDATION_SHARE = 0.1
+# bfloat16 has to be so many times as fast as 32 bits to be taken.
+_WORTH_IT = 1.1
+# What a step takes, gradients and workspaces included, against what autograd keeps (measured on the CPU).
+_OVERHEAD = 1.9
 _PROBE_STEPS, _PROBE_SECONDS = 5, 5.0
 
 
@@ -78,9 +84,11 @@ def make_plan(
     told : str
         What precision was taken and why.
     """
-    precisions = ("32", "bf16") if config.precision == "auto" else (config.precision,)
+    precisions: tuple[str, ...] = ("32", "bf16") if config.precision == "auto" else (config.precision,)
+    needs = {p: _step_bytes(config, model, objective(p), draw) for p in precisions}
+    precisions = _that_fit(needs, free_memory(model.device), config.batchsize)
     times = {p: _step_seconds(config, model, objective(p), draw) for p in precisions}
-    precision = min(times, key=times.__getitem__)
+    precision = precisions[0] if len(precisions) == 1 else _faster(times)
     step = times[precision]
     validation = _validation_seconds(model, objective(precision), draw)
     steps = max(1, config.train_samples_per_epoch // config.batchsize)
@@ -94,15 +102,63 @@ def make_plan(
         val_samples = max(min(val_samples, int(most)), min(val_samples, config.batchsize))
     val_steps = math.ceil(val_samples / config.batchsize)
     seconds = epochs * (steps * step + val_steps * validation)
-    return Plan(epochs, steps, val_samples, precision, seconds), _told(config, times, precision)
+    told = f"{_told(config, times, precision)}; a step takes about {needs[precision] / 1e9:.1f} GB of memory"
+    return Plan(epochs, steps, val_samples, precision, seconds), told
+
+
+def _faster(times: dict[str, float]) -> str:
+    return "bf16" if times["32"] > _WORTH_IT * times["bf16"] else "32"
+
+
+def _that_fit(needs: dict[str, float], free: float, batchsize: int) -> tuple[str, ...]:
+    """Return the precisions in which a step fits into memory.
+
+    Raises
+    ------
+    UserError
+        If none does: on a CPU the system would end the process without a word.
+    """
+    fitting = tuple(precision for precision, need in needs.items() if need < free)
+    if not fitting:
+        need = min(needs.values())
+        raise UserError(
+            f"A step of {batchsize} clips needs about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free."
+            f" Lower batchsize (to {max(2, int(0.8 * batchsize * free / need))}, say) or size, or take backbone"
+            " unet_16fmaps."
+        )
+    return fitting
 
 
 def _told(config: TrainConfig, times: dict[str, float], precision: str) -> str:
     words = {"32": "32-bit arithmetic", "bf16": "bfloat16 arithmetic"}
     if config.precision != "auto":
         return f"{words[precision]}, as asked for"
+    if len(times) == 1:
+        return f"{words[precision]}, since memory is short"
     other = next(p for p in times if p != precision)
-    return f"{words[precision]}, {times[other] / times[precision]:.1f} times as fast as {words[other].split()[0]}"
+    return f"{words[precision]}, {words[other].split()[0]} takes {times[other] / times[precision]:.1f} times as long"
+
+
+def _step_bytes(
+    config: TrainConfig,
+    model: TimeArrowNet,
+    objective: Objective,
+    draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
+) -> float:
+    """Estimate the memory of a training step from what autograd keeps for two of its clips."""
+    clips, labels = (tensor[:2] for tensor in draw(0))
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        objective(copy.deepcopy(model).train(), clips, labels)
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    activations = max(0, sum(kept.values()) - weights)
+    return _OVERHEAD * activations * config.batchsize / len(clips) + 4 * weights
 
 
 def _step_seconds(

@@ -6,6 +6,7 @@ Layout and names are the reference's (`model_kwargs.yaml`, `train_args.yaml`, `m
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import shutil
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from ..config import TrainConfig
 from ..errors import UserError
 from ..files import make_folder, read_yaml, write_yaml
 from ..models import write_model
+from ..models.folder import RUN
 from ..movies import preparation_of
 from .plan import Plan
 
@@ -26,18 +28,16 @@ if TYPE_CHECKING:
     from ..models import TimeArrowNet
     from ..movies import PreparedMovie
 
-RUN = "run.yaml"
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What `run.yaml` says: the configuration, the plan, and what the movies were."""
+    """What `run.yaml` says: the configuration, the plan, and the fingerprints of the movies, in their order."""
 
     config: TrainConfig
     plan: Plan
-    fingerprints: dict[str, str]
-    device: str
+    fingerprints: tuple[str, ...]
 
 
 def new_run_folder(config: TrainConfig, name: str) -> Path:
@@ -48,6 +48,8 @@ def new_run_folder(config: TrainConfig, name: str) -> Path:
     UserError
         If it cannot be made.
     """
+    if Path(config.name or name).name != (config.name or name):
+        raise UserError(f"name is {config.name}, which is a path. Give a plain name, and the folder as outdir.")
     base = f"{config.name or name}_backbone_{config.backbone}"
     stamp = datetime.now().strftime("%m-%d-%H-%M-%S")
     outdir = Path(config.outdir).expanduser()
@@ -55,8 +57,8 @@ def new_run_folder(config: TrainConfig, name: str) -> Path:
     make_folder(outdir)
     for candidate in candidates:
         folder = outdir / candidate
-        if not folder.exists():
-            make_folder(folder)
+        with contextlib.suppress(FileExistsError):  # another run may take the name at the same moment
+            folder.mkdir()
             return folder
     raise UserError(f"{outdir} has too many runs named {base}. Give another --name.")
 
@@ -96,8 +98,8 @@ def read_run(folder: Path) -> RunRecord:
     values = read_yaml(folder / RUN)
     try:
         config = TrainConfig.from_values(values["config"], source=str(folder / RUN))
-        fingerprints = {movie["source"]: movie["fingerprint"] for movie in values["movies"]}
-        return RunRecord(config, Plan(**values["plan"]), fingerprints, str(values["machine"]["device"]))
+        fingerprints = tuple(str(movie["fingerprint"]) for movie in values["movies"])
+        return RunRecord(config, Plan(**values["plan"]), fingerprints)
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{folder / RUN} is damaged ({error}). Start a new run from its weights with --init."

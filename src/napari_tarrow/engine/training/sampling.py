@@ -56,6 +56,7 @@ class Sampler:
         change_power: float | None = None,
         change_mix: float = 0.0,
     ) -> None:
+        self._store = store
         self.clips = clips
         self.size = size
         self._rows = store.heights[clips[:, 0]] - size + 1
@@ -76,6 +77,13 @@ class Sampler:
             y = (u[:, 1] * self._rows[clip]).astype(np.int64)
             x = (u[:, 2] * self._columns[clip]).astype(np.int64)
         return Places(self.clips[clip], y, x)
+
+    def elsewhere(self, frames: np.ndarray, stream: Stream, samples: np.ndarray) -> Places:
+        """Draw another position, uniformly, in each of the clips (B, K) given."""
+        u = stream.uniform(samples, 2)
+        rows = self._store.heights[frames[:, 0]] - self.size + 1
+        columns = self._store.widths[frames[:, 0]] - self.size + 1
+        return Places(frames, (u[:, 0] * rows).astype(np.int64), (u[:, 1] * columns).astype(np.int64))
 
 
 class _Cells:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from ..errors import UserError
 from ..models import write_state
-from .augment import Augmentation, patches
+from .augment import Augmentation, on_device, patches
 from .background import draw_foreground
 from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from .draws import Stream
@@ -24,6 +23,8 @@ from .updates import EpochEnded, Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import torch
 
     from ..config import TrainConfig
     from ..models import TimeArrowNet
@@ -66,7 +67,7 @@ class Batches:
         warp, jitter = augmentation.draw(Stream(seed, f"{phase}/augment"), samples, sampler.clips.shape[1])
         clips = patches(store, places, sampler.size, warp, jitter)
         labels = Stream(seed, f"{phase}/order").uniform(samples, len(self.sequences)) < 0.5
-        return clips.to(self.device, non_blocking=True), torch.from_numpy(labels.astype(np.int64)).to(self.device)
+        return clips.to(self.device), on_device(labels.astype(np.int64), self.device)
 
 
 class Session:
@@ -129,6 +130,16 @@ class Session:
         self._sums += sums
         self.step += 1
 
+    def forget_speed(self, seconds: float) -> None:
+        """Leave so many seconds out of the speed of training: they went into validation."""
+        self._last_shown += seconds
+
+    def skip_time(self, since: float) -> None:
+        """Leave the time since `since` (of `time.perf_counter`) out of all durations: it was a pause."""
+        idle = time.perf_counter() - since
+        self._begin += idle
+        self._last_shown += idle
+
     def progress(self) -> Progress:
         """Say where training stands; means are over the steps since the last call.
 
@@ -145,8 +156,8 @@ class Session:
             return self._latest
         if not np.isfinite(recent.loss + recent.loss_decorr):
             raise UserError(
-                f"The loss is no longer a number after step {self.step}. Resume or start again with a lower lr,"
-                " or precision 32; the best epoch so far is kept."
+                f"The loss is no longer a number after step {self.step}. Start a new run with a lower lr or precision"
+                f" 32, from the best epoch so far if you like (--init {self.folder})."
             )
         self._shown, self._last_shown = self._sums.clone(), now
         self._latest = Progress(
@@ -159,7 +170,7 @@ class Session:
             accuracy=recent.accuracy,
             lr=recent.lr,
             pairs_per_second=pairs / max(seconds, 1e-9),
-            seconds_left=self._seconds_left(),
+            seconds_left=self.seconds_left,
         )
         return self._latest
 
@@ -173,6 +184,11 @@ class Session:
         rate = self._rate(self.step - 1)
         train = metrics(self._sums, rate, self.step)
         val = metrics(val_sums, rate, self.step)
+        if not np.isfinite(val.loss):
+            raise UserError(
+                f"The validation loss is no longer a number after epoch {self.epoch + 1}. Start a new run with a lower"
+                " lr or precision 32, and check the validation movies."
+            )
         best = min((epoch.val.loss for epoch in self.history), default=float("inf"))
         ended = EpochEnded(
             epoch=self.epoch + 1,
@@ -233,9 +249,10 @@ class Session:
         self._optimiser.load_state_dict(saved.optimiser)
         self.step = self._first_step = self._saved_step = saved.step
         self.history = saved.history
-        self._sums = saved.sums.to(self.model.device)
+        self._sums = saved.sums.to(self._sums.dtype).to(self.model.device)
         self._shown = self._sums.clone()
         self._before = saved.seconds
+        self._latest = replace(self._latest, step=self.step, epoch=self.epoch + 1, seconds_left=self.seconds_left)
 
     def leave(self) -> None:
         """Write what a stopped run needs to be used and resumed."""
@@ -248,7 +265,8 @@ class Session:
         losses = [epoch.val.loss for epoch in self.history] if self.config.lr_scheduler == "plateau" else []
         return self._schedule.rate(step, plateau_drops(losses, self.config.lr_patience))
 
-    def _seconds_left(self) -> float:
+    @property
+    def seconds_left(self) -> float:
         """Estimate the rest from how this session went, at first from the plan."""
         expected = self.plan.seconds * (1 - self.step / max(1, self.plan.steps))
         done = self.step - self._first_step

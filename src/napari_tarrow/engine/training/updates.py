@@ -53,7 +53,8 @@ class Progress:
 class Metrics:
     """Means over one epoch of training or validation.
 
-    `accuracy_change` weighs every pair by how much its patch changes: most windows hold nothing to learn.
+    `accuracy_change` weighs every pair by how much its patch, as the network sees it, changes: most windows hold
+    nothing to learn. With strong augmentation, which moves frames against each other, it says little in training.
     `pred1_ratio` is the share of pairs said to be reversed (0.5 for a fair network). `steps` counts training steps
     since the beginning of the run.
     """
