@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from ..models import TimeArrowNet
     from .objective import Objective
 
-# With --minutes, an epoch is cut short so that the curve has at least so many points.
-_EPOCHS_AT_LEAST = 25
+# With --minutes, an epoch is cut short so that the curve has about so many points, but not below so many steps: every
+# epoch also costs a validation and a checkpoint.
+_EPOCHS_AT_LEAST, _STEPS_AT_LEAST = 25, 5
 # With --minutes, validation takes at most this share of an epoch.
 _VALIDATION_SHARE = 0.1
 # bfloat16 has to be so many times as fast as 32 bits to be taken.
@@ -96,7 +97,7 @@ def make_plan(
     epochs = config.epochs
     if config.minutes is not None:
         total = max(1, int(60 * config.minutes * (1 - _VALIDATION_SHARE) / step))
-        steps = min(steps, math.ceil(total / _EPOCHS_AT_LEAST))
+        steps = min(steps, max(_STEPS_AT_LEAST, math.ceil(total / _EPOCHS_AT_LEAST)))
         epochs = max(1, round(total / steps))
         most = _VALIDATION_SHARE / (1 - _VALIDATION_SHARE) * steps * step / validation * config.batchsize
         val_samples = max(min(val_samples, int(most)), min(val_samples, config.batchsize))
