@@ -76,6 +76,10 @@ LINES = [
     (f"{A} --device cuda:77", "cuda:77 is not there: this machine offers"),
     (f"{A} -g 3-1", "gpu is '3-1'; it should be a number"),
     (f"{A} -g cpu --device mps", "contradict each other"),
+    (f"{A} --features 1{'0' * 30}", "it should be at most 100000."),
+    (f"{A} --clip 1{'0' * 30}", "it should be at most 1000."),
+    (f"{A} --epochs 1{'0' * 400}", "it should be at most 1000000000."),
+    (f"{A} --read_recursion_level 1000000", "it should be at most 32."),
     ("--resume runs/a --size 64", "--size cannot be given with --resume"),
     ("--resume runs/a --config b.yaml", "--config cannot be given with --resume"),
     ("--resume runs/a --sample cancer_cell_migration", "--sample cannot be given with --resume"),
@@ -110,6 +114,10 @@ FILES = [
     ("input_train: {a: b}", "input_train in FILE holds {'a': 'b'}; it should be a text"),
     ("input_train: []", "No movie is given"),
     ("# nothing but a comment", "No movie is given"),
+    ("input_train: a.tif\nname: 2023-99-99", "is no valid YAML"),
+    ("input_train: a.tif\nsize: !!int abc", "is no valid YAML"),
+    (f"input_train: a.tif\nsize: {'9' * 5000}", "is no valid YAML"),
+    (f"input_train: a.tif\nseed: 0x{'f' * 5000}", "seed in FILE is a number of thousands of digits"),
     ("!!python/object/apply:os.mkdir ['runs']", "is no valid YAML"),
 ]
 

@@ -14,6 +14,7 @@ import tifffile
 import torch
 
 from napari_tarrow.commands.train import main
+from napari_tarrow.engine.files import read_yaml, write_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +90,12 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         ("--init nowhere", "nowhere is no folder"),
         ("--input_val nowhere.tif", "nowhere.tif"),
         ("--axes ZYX", "Z"),
+        ("--axes XYT", "Give axes that end with Y and X"),
+        (f"--name {'n' * 300}", "cannot be written"),
+        (f"--init {'x' * 300}", "no path that can be used"),
+        ("--init ~nobody_of_this_name", "no path that can be used"),
+        (f"--input_val {'x' * 300}", "no path that can be used"),
+        ("--input_val ~nobody_of_this_name/a.tif", "no path that can be used"),
         ("--frame_numbers nowhere.txt", "nowhere.txt"),
         ("--lr 1e30 --lr_scheduler constant --epochs 20", "no longer a number"),
     ],
@@ -163,6 +170,17 @@ def test_an_outdir_that_is_a_file(movie: str, tmp_path: Path, capsys: pytest.Cap
     assert "file" in refused(capsys, "--input_train", movie, *tiny(), "-o", str(tmp_path / "file"))
 
 
+@pytest.mark.parametrize("outdir", ["~nobody_of_this_name/runs", "o" * 300])
+def test_an_outdir_that_cannot_be(outdir: str, movie: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no path that can be used" in refused(capsys, "--input_train", movie, *tiny(), "-o", outdir)
+
+
+def test_a_name_that_no_folder_should_have(movie: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a\0b", "a\nb"):
+        words = ["--input_train", movie, *tiny(), "-o", str(tmp_path / "out"), "--name", name]
+        assert "Give a --name without such characters" in refused(capsys, *words)
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_an_outdir_that_cannot_be_written(movie: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
@@ -223,6 +241,51 @@ def test_what_cannot_be_resumed(run: Path, tmp_path: Path, capsys: pytest.Captur
     assert "has changed" in refused(capsys, "--resume", str(run))
     movie.unlink()
     assert "movie.tif" in refused(capsys, "--resume", str(run))
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "value", "said"),
+    [
+        (None, "format", 2, "has format 2"),
+        ("plan", "epochs", None, "epochs is None"),
+        ("plan", "epochs", -3, "epochs is -3"),
+        ("plan", "steps_per_epoch", "x", "steps_per_epoch is 'x'"),
+        ("plan", "val_samples", 2.5, "val_samples is 2.5"),
+        ("plan", "precision", "16", "precision is '16'"),
+        ("plan", "seconds", "x", "seconds is 'x'"),
+    ],
+)
+def test_a_record_that_was_changed(
+    section: str | None, entry: str, value: Any, said: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = read_yaml(run / "run.yaml")
+    (record[section] if section else record)[entry] = value
+    write_yaml(run / "run.yaml", record)
+    assert said in refused(capsys, "--resume", str(run))
+
+
+def test_a_checkpoint_that_was_changed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    last = run / "checkpoints" / "last.pt"
+    whole = torch.load(last, weights_only=True)
+    for change in (
+        {"step": "x"},
+        {"step": -5},
+        {"step": 10**6},
+        {"seconds": "x"},
+        {"history": None},
+        {"history": whole["history"] * 2},
+        {"sums": [1]},
+        {"sums": torch.zeros(2)},
+        {"optimiser": None},
+        {"optimiser": {}},
+        {"optimiser": {**whole["optimiser"], "param_groups": []}},
+        {"model": None},
+        {"model": dict.fromkeys(whole["model"], 3)},
+    ):
+        torch.save({**whole, **change}, last)
+        assert "last.pt is damaged" in refused(capsys, "--resume", str(run)), change
+    last.write_bytes(b"")
+    assert "last.pt is damaged" in refused(capsys, "--resume", str(run))
 
 
 class Dangerous:

@@ -79,3 +79,25 @@ def test_ctrl_c_before_anything_began_ends_quietly(capsys: pytest.CaptureFixture
 def test_the_exit_code_is_the_command_s() -> None:
     assert run_command("it", lambda: 0) == 0
     assert run_command("it", lambda: 7) == 7
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a stream as a shell does")
+def test_a_closed_output_stops_nothing() -> None:
+    script = "from napari_tarrow.commands.running import run_command; import sys; "
+    script += "sys.exit(run_command('it', lambda: print('unheard', flush=True) or 0))"
+    ended = subprocess.run(
+        ["sh", "-c", '"$0" -c "$1" >&-', sys.executable, script], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_an_output_on_a_full_disk_is_one_sentence() -> None:
+    script = "from napari_tarrow.commands.running import run_command; import sys; "
+    script += "sys.exit(run_command('it', lambda: print('lost', flush=True) or 0))"
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", script], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert ended.returncode == 2
+    assert ended.stderr == "it: error: The disk is full: what is printed could not be written. Free some space.\n"

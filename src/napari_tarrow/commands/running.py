@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -30,6 +32,14 @@ def run_command(program: str, command: Callable[[], int]) -> int:
     command
         Does the work and returns 0, or another exit code.
     """
+    with contextlib.ExitStack() as closing:
+        if sys.stdout is None:  # closed by whoever started the command, or a program without a terminal
+            nowhere = closing.enter_context(open(os.devnull, "w", encoding="utf-8"))
+            closing.enter_context(contextlib.redirect_stdout(nowhere))
+        return _spoken(program, command)
+
+
+def _spoken(program: str, command: Callable[[], int]) -> int:
     _write_anything(sys.stdout)
     try:
         code = _checked(program, command)
@@ -37,6 +47,11 @@ def run_command(program: str, command: Callable[[], int]) -> int:
     except BrokenPipeError:
         _forget(sys.stdout)
         return NOBODY_READS
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _forget(sys.stdout)
+        return _fail(program, "The disk is full: what is printed could not be written. Free some space.")
     return code
 
 

@@ -102,7 +102,12 @@ class TrainConfig(Options):
         group=MOVIE,
     )
     read_recursion_level: int = option(
-        0, "Descend so many folder levels below each input to find movies.", title="Folder levels", group=MOVIE, ge=0
+        0,
+        "Descend so many folder levels below each input to find movies.",
+        title="Folder levels",
+        group=MOVIE,
+        ge=0,
+        le=32,
     )
     split_train: Splits = option(
         ((0.0, 0.9),),
@@ -161,9 +166,9 @@ class TrainConfig(Options):
         title="Equivariant head",
         group=NETWORK,
     )
-    features: int = option(32, "Channels of the embedding.", title="Features", group=NETWORK, ge=1)
+    features: int = option(32, "Channels of the embedding.", title="Features", group=NETWORK, ge=1, le=100_000)
     frames: int = option(
-        2, "Frames of a sequence that is put in order.", title="Frames per sequence", group=NETWORK, ge=2
+        2, "Frames of a sequence that is put in order.", title="Frames per sequence", group=NETWORK, ge=2, le=1000
     )
     init: Path | None = option(
         None, "Model folder whose weights training starts from.", title="Start from model", group=NETWORK
@@ -193,6 +198,7 @@ class TrainConfig(Options):
         title="Frames per clip",
         group=PATCHES,
         ge=2,
+        le=1000,
     )
     patches: Literal["uniform", "change"] = option(
         "uniform",
@@ -233,7 +239,9 @@ class TrainConfig(Options):
     )
     transpose: Flag = option(False, "Also swap y and x with probability 1/2.", title="Transpose", group=PATCHES)
 
-    epochs: int = option(200, "Number of epochs.", title="Epochs", group=TRAINING, basic=True, flag="-e", ge=1)
+    epochs: int = option(
+        200, "Number of epochs.", title="Epochs", group=TRAINING, basic=True, flag="-e", ge=1, le=10**9
+    )
     minutes: float | None = option(
         None,
         "Train about so many minutes instead of a number of epochs: a short measurement fixes the number of steps.",
@@ -243,10 +251,10 @@ class TrainConfig(Options):
         gt=0,
     )
     train_samples_per_epoch: int = option(
-        100_000, "Training clips per epoch.", title="Samples per epoch", group=TRAINING, ge=1
+        100_000, "Training clips per epoch.", title="Samples per epoch", group=TRAINING, ge=1, le=10**9
     )
     val_samples_per_epoch: int = option(
-        10_000, "Validation clips, the same in every epoch.", title="Validation samples", group=TRAINING, ge=1
+        10_000, "Validation clips, the same in every epoch.", title="Validation samples", group=TRAINING, ge=1, le=10**9
     )
     batchsize: int = option(128, "Clips per step.", title="Batch size", group=TRAINING, ge=2)
     lr: float = option(

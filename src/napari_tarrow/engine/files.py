@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import yaml
@@ -15,7 +16,25 @@ from .errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+
+def user_path(path: str | Path) -> Path:
+    """Take a path as a user gives it, with ``~`` for a home folder; it need not be there.
+
+    Raises
+    ------
+    UserError
+        If the system can have no such path: a name that is too long, a home that is unknown, links in a circle.
+    """
+    try:
+        expanded = Path(path).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            expanded.lstat()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+        shown = str(path) if len(str(path)) <= 60 else f"{str(path)[:60]}..."
+        raise UserError(f"{shown} is no path that can be used ({reason}). Check the path.") from error
+    return expanded
 
 
 @contextlib.contextmanager
@@ -106,7 +125,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read ({error.strerror or error}). Check the path.") from error
     except _RepeatedNameError as error:
         raise UserError(f"{path} gives {error} twice. Keep one of the two.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = getattr(error, "problem_mark", None)
         place = f", line {where.line + 1}" if where else ""
         raise UserError(f"{path}{place} is no valid YAML. Write one `name: value` per line.") from error
@@ -132,6 +151,23 @@ def make_folder(path: Path) -> None:
         raise _explained(error, path) from error
     if not os.access(path, os.W_OK):
         raise UserError(f"{path} cannot be written to. Choose another folder.")
+
+
+def claim_folder(path: Path) -> bool:
+    """Make a folder that was not there before; return whether it was made, False if somebody else has it.
+
+    Raises
+    ------
+    UserError
+        If it cannot be made.
+    """
+    try:
+        path.mkdir()
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _explained(error, path) from error
+    return True
 
 
 class _RepeatedNameError(Exception):

@@ -170,7 +170,7 @@ def _explain(error: ErrorDetails, source: str, prefix: str, called: Mapping[str,
         return f"{label}: {context['error']}" if name else str(context["error"])
     wanted = _WANTED.get(error["type"], "").format_map(_plain(context)) or error["msg"]
     verb = "is" if len(error["loc"]) == 1 else "holds"
-    guess = hint(str(error["input"]), str(context.get("expected", "")).split("'")[1::2])
+    guess = hint(_shown(error["input"]).strip("'"), str(context.get("expected", "")).split("'")[1::2])
     return f"{label} {verb} {_shown(error['input'])}; it should be {wanted}.{guess}"
 
 
@@ -182,7 +182,10 @@ def _shown(value: Any) -> str:
     """Show a value as it was written: numbers bare, text in quotes, nothing as empty, nothing longer than a line."""
     if value is None:
         return "empty"
-    text = str(value)
+    try:
+        text = str(value)
+    except ValueError:  # Python refuses to write whole numbers of thousands of digits
+        return "a number of thousands of digits"
     if len(text) > 60:
         return f"{text[:60]}..."
     return repr(value) if isinstance(value, str) and not _is_number(text) else text

@@ -80,6 +80,19 @@ def numbers(path, content):
     return tif(path)
 
 
+def linked(path):
+    (path / "loop.tif").symlink_to("loop.tif")
+    return path / "loop.tif"
+
+
+class Lazy:
+    def __init__(self, shape, dtype="u2"):
+        self.shape, self.dtype = shape, dtype
+
+    def __getitem__(self, selection):
+        return np.ones((4, 4), "u2")
+
+
 # What is given (a function of an empty folder), options of open_movie, and what the message must say.
 AT_OPENING = {
     "missing path": (lambda p: p / "movie.tif", {}, r"movie\.tif does not exist. Check the path"),
@@ -139,6 +152,23 @@ AT_OPENING = {
     "too few numbers": (tif, {"frame_numbers": [1, 2]}, "frame_numbers has 2 numbers, but movie has 6 frames"),
     "falling numbers": (tif, {"frame_numbers": [1, 2, 3, 3, 4, 5]}, "must increase, but 3 follows 3"),
     "broken numbers": (tif, {"frame_numbers": [1, 2, 3, 3.5, 4, 5]}, "numbers with a fraction"),
+    "numbers that are words": (tif, {"frame_numbers": ["a"] * 6}, "is no list of numbers"),
+    "numbers that are none": (tif, {"frame_numbers": [np.nan] * 6}, "is no list of numbers"),
+    "one number for all": (tif, {"frame_numbers": 5}, "is no list of numbers"),
+    "endless numbers": (tif, {"frame_numbers": [10**30 + i for i in range(6)]}, "more than 18 digits"),
+    "a file of endless numbers": (
+        lambda p: numbers(p, b"99999999999999999999\n" * 6),
+        {"frame_numbers": "numbers.txt"},
+        "more than 18 digits",
+    ),
+    "masked pixels": (lambda p: np.ma.masked_greater(PIXELS, 500), {}, "array has masked pixels.*Fill them"),
+    "a shape not known": (lambda p: Lazy((None, 20, 24)), {}, "shape or type that cannot be read.*Compute it"),
+    "a foreign type": (lambda p: Lazy(PIXELS.shape, dtype="torch.float32"), {}, "shape or type that cannot be read"),
+    "a list of ragged rows": (lambda p: [[[1], [1, 2]]] * 2, {}, "rows of unequal length"),
+    "rows as pages": (tif, {"axes": "XYT"}, r"movie\.tif holds pictures of axes .* Give axes that end with Y and X"),
+    "a home that is not there": (lambda p: "~nobody_of_this_name/a.tif", {}, "no path that can be used"),
+    "a link to itself": (linked, {}, r"loop\.tif does not exist. Check the path"),
+    "multiscales no list": (lambda p: group(p, {"multiscales": 3}), {}, "is a zarr group without images"),
     "missing numbers": (tif, {"frame_numbers": "nowhere.txt"}, r"nowhere\.txt cannot be read as text"),
     "wrong numbers": (
         lambda p: numbers(p, b"1\n2\nthree\n"),
@@ -251,6 +281,7 @@ AT_READING = {
     "infinity": (lambda p: with_value(np.inf), "Frame 1 of array holds NaN or infinite"),
     "damaged png": (damaged_png, r"t1\.png is damaged"),
     "removed file": (removed, r"t1\.png is damaged, or no picture"),
+    "a lazy array that lies": (lambda p: Lazy((5, 20, 24)), "Frame 0 of array is 1 x 4 x 4.* promises 1 x 20 x 24"),
     "constant movie": (lambda p: np.full_like(PIXELS, 7), "array shows nothing: every frame has one grey value"),
     "black movie": (lambda p: tif(p, np.zeros_like(PIXELS)), "movie shows nothing"),
 }
@@ -264,6 +295,29 @@ def test_reading_tells_what_is_wrong_where_and_what_to_do(case, tmp_path):
     with pytest.raises(UserError, match=message) as caught:
         movie.normalization()
     assert_is_a_sentence(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"normalize": "x"}, {"binarize": "maybe"}, {"subsample": "2"}, {"subsample": 0}, {"channels": -2}]
+)
+def test_a_preparation_that_cannot_be_is_told(wrong):
+    with pytest.raises(UserError, match=f"{next(iter(wrong))} is .* Give ") as caught:
+        Preparation(**wrong)
+    assert_is_a_sentence(caught.value)
+
+
+def test_units_of_any_kind_are_left_out_where_they_are_no_text(tmp_path):
+    axes = [{"name": "t", "unit": 3}, {"name": "y", "unit": []}, {"name": "x", "unit": "furlong"}]
+    scale = [{"type": "scale", "scale": [1, 1, 1]}]
+    image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": scale}]}
+    movie = open_movie(group(tmp_path, {"ome": {"multiscales": [image]}}, **{"0": PIXELS}))
+    assert movie.pixel_size is None
+
+
+def test_numbers_saved_with_a_byte_order_mark_are_read(tmp_path):
+    raw(tmp_path, "numbers.txt", "1\n2\n3\n5\n6\n7\n".encode("utf-8-sig"))
+    movie = open_movie(tif(tmp_path), frame_numbers=tmp_path / "numbers.txt")
+    assert movie.frame_numbers.tolist() == [1, 2, 3, 5, 6, 7]
 
 
 def test_a_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):

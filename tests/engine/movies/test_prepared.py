@@ -205,7 +205,6 @@ def test_values_that_are_not_finite_are_told_with_their_frame(bad):
 @pytest.mark.parametrize(
     ("preparation", "message"),
     [
-        (Preparation(subsample=0), "subsample is 0"),
         (Preparation(subsample=65), "64 x 72, smaller than one block"),
         (Preparation(channels=2), "1 channel.*2 are wanted"),
     ],

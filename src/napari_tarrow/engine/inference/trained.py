@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import TrainConfig
 from ..errors import UserError
-from ..files import read_yaml
+from ..files import read_yaml, user_path
 from ..models import read_model
-from ..models.folder import RUN
+from ..models.folder import RUN, check_format
 from ..movies import Preparation
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from ..models import TimeArrowNet
@@ -50,7 +51,7 @@ def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> Trai
     UserError
         If something is missing, damaged, or does not fit together.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     network = read_model(folder, device)
     run, arguments = folder / RUN, folder / "train_args.yaml"
     if run.is_file():
@@ -61,14 +62,16 @@ def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> Trai
     known: dict[str, Any] = {name: values[name] for name in ("binarize", "subsample", "channels") if name in values}
     delta = values.get("delta") or [1]
     deltas = delta if isinstance(delta, list) else [delta]
-    if not all(isinstance(one, int) and one > 0 for one in deltas):
+    if not all(type(one) is int and one > 0 for one in deltas):
         raise UserError(f"{arguments}: delta is {delta}, but has to be whole numbers from 1 on.")
     smallest = min(deltas)
     return TrainedModel(network, _preparation(known, arguments), smallest, None, folder)
 
 
 def _section(path: Path, name: str) -> dict[str, Any]:
-    section = read_yaml(path).get(name)
+    values = read_yaml(path)
+    check_format(path, values)
+    section = values.get(name)
     if not isinstance(section, dict):
         raise UserError(f"{path} has no section {name}: it is damaged. Use another copy of the folder.")
     return section
@@ -79,3 +82,5 @@ def _preparation(values: dict[str, Any], path: Path) -> Preparation:
         return Preparation(**values)
     except TypeError as error:
         raise UserError(f"{path} has an unknown entry ({error}). Use a newer napari-tarrow.") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None

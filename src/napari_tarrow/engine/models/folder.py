@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import UserError
-from ..files import make_folder, read_yaml, replacing, write_yaml
+from ..files import make_folder, read_yaml, replacing, user_path, write_yaml
 from .choices import hint
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ KWARGS = "model_kwargs.yaml"
 STATE = "model_state.pt"
 FULL = "model_full.pt"
 RUN = "run.yaml"  # what a run adds: configuration, preparation, provenance
+RUN_FORMAT = 1
+_LARGEST = 1_000_000  # number of anything in a network
 
 
 def write_model(folder: str | Path, model: TimeArrowNet, *, name: str = STATE) -> None:
@@ -76,12 +78,26 @@ def read_model(folder: str | Path, map_location: str | torch.device = "cpu", sta
     """
     from .network import TimeArrowNet
 
-    folder = Path(folder)
+    folder = user_path(folder)
     _require(folder, state)
     kwargs = _checked_kwargs(folder / KWARGS)
     model = TimeArrowNet(**kwargs)
     fill(model, load_state(folder / state), source=folder / state)
     return model.to(map_location).eval()
+
+
+def check_format(path: Path, values: Mapping[str, Any]) -> None:
+    """Refuse a `run.yaml` that another version wrote in another way.
+
+    Raises
+    ------
+    UserError
+    """
+    if values.get("format", RUN_FORMAT) != RUN_FORMAT:
+        raise UserError(
+            f"{path} has format {values['format']!r}, and this napari-tarrow reads format {RUN_FORMAT}."
+            " Use the napari-tarrow that wrote it, or a newer one."
+        )
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
@@ -136,7 +152,10 @@ def fill(model: TimeArrowNet, state: Mapping[str, torch.Tensor], source: str | P
             f"{source} belongs to another network than {model.kwargs['backbone']} as described: "
             f"{', '.join(complaints)}. Use the {KWARGS} that was written with it."
         )
-    model.load_state_dict(dict(state))
+    try:
+        model.load_state_dict(dict(state))
+    except RuntimeError as error:  # sparse tensors, or such without content
+        raise UserError(f"{source} holds tensors that cannot be copied into a network. {_CONVERT}") from error
 
 
 _CONVERT = (
@@ -168,8 +187,10 @@ def _checked_kwargs(path: Path) -> dict[str, Any]:
     for name, value in kwargs.items():
         if name not in defaults:
             raise UserError(f"{path} has an unknown entry {name!r}. {hint(str(name), defaults)}")
-        if type(value) is not type(defaults[name]) or (type(value) is int and value < 1):
-            kind = {str: "a name", bool: "true or false", int: "a whole number above 0"}[type(defaults[name])]
+        if type(value) is not type(defaults[name]) or (type(value) is int and not 1 <= value <= _LARGEST):
+            kind = {str: "a name", bool: "true or false", int: f"a whole number from 1 to {_LARGEST}"}[
+                type(defaults[name])
+            ]
             raise UserError(f"{path}: {name} is {value!r}, but has to be {kind}.")
     return kwargs
 

@@ -41,7 +41,8 @@ def open_array(
     """
     if isinstance(source, list | tuple):
         source = _stacked(source)
-    shape = tuple(int(length) for length in source.shape)
+    _refuse_masked(source, name)
+    shape, dtype = _facts(source, name)
     declared = known or _declared(source) or DEFAULT_AXES.get(len(shape))
     if declared is None and axes is None:
         raise UserError(
@@ -52,7 +53,26 @@ def open_array(
     def read(index: int) -> Array:
         return layout.arranged(np.asarray(source[layout.selection(index)]))
 
-    return make_movie(name, "array", layout, np.dtype(source.dtype), read)
+    return make_movie(name, "array", layout, dtype, read)
+
+
+def _refuse_masked(source: Any, name: str) -> None:
+    if np.ma.is_masked(source):
+        raise UserError(
+            f"{name} has masked pixels, which a network would take for grey values. Fill them first, such as with"
+            " array.filled(0)."
+        )
+
+
+def _facts(source: Any, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of an array, which a lazy one may not know, and a foreign one may call by its own names."""
+    try:
+        return tuple(int(length) for length in source.shape), np.dtype(source.dtype)
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{name} has a shape or type that cannot be read ({' '.join(str(error).split())[:80]}). Compute it first,"
+            " or give it as a numpy array."
+        ) from error
 
 
 def _declared(source: Any) -> str | None:
@@ -65,7 +85,10 @@ def _declared(source: Any) -> str | None:
 
 
 def _stacked(frames: list[Any] | tuple[Any, ...]) -> Array:
-    arrays = [np.asarray(frame) for frame in frames]
+    try:
+        arrays = [np.asarray(frame) for frame in frames]
+    except ValueError as error:
+        raise UserError("The list holds frames with rows of unequal length. Give 2D arrays of one size.") from error
     for index, array in enumerate(arrays):
         if array.shape != arrays[0].shape:
             size, before = (" x ".join(map(str, one.shape)) for one in (array, arrays[0]))

@@ -39,7 +39,7 @@ def open_folder(path: Path, *, channels: int = 0) -> Movie:
     files = [files[index] for index in np.argsort(numbers)]
     if len(files) == 1:
         raise UserError(
-            f"{path.name} holds only one picture, {files[0].name}, not a movie. Give a folder of two or more, "
+            f"{path} holds only one picture, {files[0].name}, not a movie. Give a folder of two or more, "
             "or the file itself if it is a stack."
         )
     first = _checked_headers(files, channels)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UserError
+from ..files import user_path
 from .tif import ENDINGS
 from .zarr_array import is_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def expand_inputs(paths: Sequence[str | Path], level: int) -> list[str]:
@@ -24,7 +25,7 @@ def expand_inputs(paths: Sequence[str | Path], level: int) -> list[str]:
     UserError
         If a path does not exist, or nothing is left.
     """
-    found = [Path(path).expanduser() for path in paths]
+    found = [user_path(path) for path in paths]
     for path in found:
         if not path.exists():
             raise UserError(f"{path} does not exist. Check the path.")

@@ -61,7 +61,14 @@ class Movie:
         """Read frame `index` (a position, not a frame number) as a C-contiguous array ``(C, H, W)``."""
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} of a movie of {len(self)} frames")
-        return np.ascontiguousarray(self.read(index), dtype=self.dtype)
+        frame = np.ascontiguousarray(self.read(index), dtype=self.dtype)
+        if frame.shape != self.shape[1:]:
+            size, promised = (" x ".join(map(str, shape)) for shape in (frame.shape, self.shape[1:]))
+            raise UserError(
+                f"Frame {index} of {self.name} is {size} (channels, height, width), but the movie's shape promises"
+                f" {promised}. Check how it was made."
+            )
+        return frame
 
     def limited(self, n_images: int) -> Movie:
         """Keep the first `n_images` frames at most.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError, nearest
+from ..files import user_path
 from .array import open_array
 from .folder import open_folder
 from .movie import Movie
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+_LARGEST = 10**18  # of a frame number: sums with time steps still fit into 64 bits
 
 
 def open_movie(
@@ -62,7 +65,7 @@ def _opened(source: Any, channels: int, axes: str | None) -> Movie:
     if isinstance(source, Movie):
         return _with_channels(source, channels)
     if isinstance(source, str | Path):
-        return _from_path(Path(source).expanduser(), channels, axes)
+        return _from_path(user_path(source), channels, axes)
     if type(source).__module__.split(".")[0] == "zarr":
         return open_zarr_array(source, channels=channels, axes=axes)
     if isinstance(source, list | tuple) or all(hasattr(source, one) for one in ("shape", "dtype", "__getitem__")):
@@ -93,7 +96,7 @@ def _from_path(path: Path, channels: int, axes: str | None) -> Movie:
 
 def _hint(path: Path) -> str:
     try:
-        close = nearest(path.name, (one.name for one in path.parent.iterdir()))
+        close = nearest(path.name, (one.name for one in path.parent.iterdir() if one.name != path.name))
     except OSError:
         close = None
     return f"Did you mean {close}?" if close else "Check the path."
@@ -116,9 +119,11 @@ def _with_channels(movie: Movie, channels: int) -> Movie:
 
 def _numbers(given: Sequence[int] | NDArray[Any] | str | Path, movie: Movie) -> NDArray[np.int64]:
     where = Path(given).name if isinstance(given, str | Path) else "frame_numbers"
-    values = _from_text(Path(given).expanduser()) if isinstance(given, str | Path) else list(given)
+    values = _from_text(user_path(given)) if isinstance(given, str | Path) else _listed(given)
     if any(int(value) != value for value in values):
         raise UserError(f"{where} holds numbers with a fraction. Give whole frame numbers.")
+    if any(abs(int(value)) > _LARGEST for value in values):
+        raise UserError(f"{where} holds numbers of more than 18 digits. Give smaller frame numbers.")
     numbers = np.array(values, dtype=np.int64)
     if numbers.shape != (len(movie),):
         raise UserError(f"{where} has {len(values)} numbers, but {movie.name} has {len(movie)} frames. Give one each.")
@@ -129,9 +134,19 @@ def _numbers(given: Sequence[int] | NDArray[Any] | str | Path, movie: Movie) -> 
     return numbers
 
 
+def _listed(given: Any) -> list[Any]:
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        values = np.array(np.nan)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise UserError("frame_numbers is no list of numbers. Give one whole number for each frame.")
+    return list(given)
+
+
 def _from_text(path: Path) -> list[int]:
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as text. Give a file with one frame number per line.") from error
     values = []
@@ -140,6 +155,6 @@ def _from_text(path: Path) -> list[int]:
             values += [int(text)] if text.strip() else []
         except ValueError as error:
             raise UserError(
-                f"{path.name}, line {line}: {text.strip()!r} is no frame number. Give one per line."
+                f"{path.name}, line {line}: {text.strip()[:40]!r} is no frame number. Give one per line."
             ) from error
     return values

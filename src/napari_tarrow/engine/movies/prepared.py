@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -41,6 +41,26 @@ class Preparation:
     binarize: bool = False
     subsample: int = 1
     channels: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what came from a damaged file or a slip, and would be taken for something else.
+
+        Raises
+        ------
+        UserError
+        """
+        if self.normalize not in get_args(Normalize):
+            raise UserError(f"normalize is {self.normalize!r}. Give one of: {', '.join(get_args(Normalize))}.")
+        if not isinstance(self.binarize, bool):
+            raise UserError(f"binarize is {self.binarize!r}. Give true or false.")
+        if type(self.subsample) is not int or self.subsample < 1:
+            raise UserError(
+                f"subsample is {self.subsample!r}. Give 1 for full resolution, or the side of the blocks to average."
+            )
+        if type(self.channels) is not int or self.channels < 0:
+            raise UserError(
+                f"channels is {self.channels!r}. Give 0 if there is no channel axis, else how many to take."
+            )
 
 
 class PreparedMovie:
@@ -188,8 +208,6 @@ def _identity(n_frames: int) -> NDArray[np.float32]:
 def _check(movie: Movie, preparation: Preparation) -> None:
     _, channels, height, width = movie.shape
     step = preparation.subsample
-    if step < 1:
-        raise UserError(f"subsample is {step}. Give 1 for full resolution, or the side of the blocks to average.")
     if min(height, width) < step:
         raise UserError(f"{movie.name} is {height} x {width}, smaller than one block of subsample {step}. Give less.")
     wanted = max(1, preparation.channels)

@@ -41,7 +41,13 @@ def open_tif(path: Path, *, channels: int = 0, axes: str | None = None) -> Movie
     with contextlib.ExitStack() as undo:
         undo.callback(file.close)
         layout = find_layout(path.name, series.axes, series.shape, channels=channels, given=axes, kind=series.kind)
-        reader = _Reader(Planes(file, series, path.name), layout, path.name)
+        planes = Planes(file, series, path.name)
+        if set(layout.axes[: planes.lead]) & set("YX"):
+            raise UserError(
+                f"{path.name} holds pictures of axes {series.axes}, of which {axes or series.axes} would take one row"
+                " each. Give axes that end with Y and X, or save it again."
+            )
+        reader = _Reader(planes, layout, path.name)
         interval, pixel_size = interval_and_pixel_size(file)
         name = path.name.split(".ome.")[0].removesuffix(path.suffix)
         dtype = np.dtype(series.dtype)

@@ -140,7 +140,8 @@ def _image(group: zarr.Group, name: str) -> _Image:
         raise UserError(f"{name} has OME metadata that cannot be followed ({error}). Write it again.") from error
     if len(letters) != array.ndim:
         raise UserError(f"{name} names {len(letters)} axes, but its array has {array.ndim}. Write it again.")
-    units = {letter: axis.get("unit") for letter, axis in zip(letters, axes, strict=True)}
+    told = {letter: axis.get("unit") for letter, axis in zip(letters, axes, strict=True)}
+    units = {letter: unit for letter, unit in told.items() if isinstance(unit, str)}
     step = dict(zip(letters, scale, strict=True))
     y, x = (micrometres(step.get(axis), units.get(axis)) for axis in "YX")
     interval = seconds(step.get("T"), units.get("T"))
@@ -168,7 +169,8 @@ def _multiscales(group: zarr.Group) -> Any:
     """Find what OME metadata say of images: under ``ome`` since version 0.5, at the top before."""
     metadata: Any = group.attrs.asdict()
     metadata = metadata.get("ome", metadata)
-    return metadata.get("multiscales") if isinstance(metadata, dict) else None
+    found = metadata.get("multiscales") if isinstance(metadata, dict) else None
+    return found if isinstance(found, list) else None
 
 
 def _scale(scales: Any, ndim: int) -> list[float]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..models import TimeArrowNet
 
 LAST = "checkpoints/last.pt"
+_DAMAGE = (RuntimeError, KeyError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ def has_checkpoint(folder: Path) -> bool:
     return (folder / LAST).exists()
 
 
+def damaged(folder: Path) -> UserError:
+    """Return what is said of a checkpoint that cannot be gone on from."""
+    return UserError(
+        f"{folder / LAST} is damaged and cannot be resumed. Start a new run from the best weights: --init {folder}."
+    )
+
+
 def read_checkpoint(folder: Path, model: TimeArrowNet) -> Checkpoint | None:
     """Read a run's last checkpoint and put its weights into the network.
 
@@ -69,9 +77,15 @@ def read_checkpoint(folder: Path, model: TimeArrowNet) -> Checkpoint | None:
             for epoch in values["history"]
         ]
         checkpoint = Checkpoint(**{**values, "history": history})
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path} is damaged and cannot be resumed. Start a new run from the best weights: --init {folder}."
-        ) from error
+        _check(checkpoint)
+    except (*_DAMAGE, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise damaged(folder) from error
     fill(model, checkpoint.model, path)
     return checkpoint
+
+
+def _check(checkpoint: Checkpoint) -> None:
+    plain = type(checkpoint.step) is int and type(checkpoint.seconds) in (int, float)
+    tensors = isinstance(checkpoint.model, dict) and isinstance(checkpoint.sums, torch.Tensor)
+    if not plain or not tensors or not all(isinstance(one, torch.Tensor) for one in checkpoint.model.values()):
+        raise TypeError("a checkpoint of other types")

@@ -6,7 +6,6 @@ import contextlib
 import gc
 import itertools
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -14,7 +13,7 @@ import torch
 from ..config import CHANGEABLE
 from ..devices import choose_device, describe, give_memory_back, keep_freed_memory, out_of_memory
 from ..errors import UserError
-from ..files import check_writable, sweep
+from ..files import check_writable, sweep, user_path
 from ..movies import fingerprint
 from .checkpoint import has_checkpoint
 from .control import Control
@@ -30,6 +29,7 @@ from .updates import Finished, Notice, Started, Update
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
 
     from ..config import TrainConfig
 
@@ -96,7 +96,7 @@ def resume(
     """
     if strange := set(machine) - set(CHANGEABLE):
         raise TypeError(f"resume() goes on as the run began: {', '.join(sorted(strange))} cannot change.")
-    folder = Path(run_folder)
+    folder = user_path(run_folder)
     record = read_run(folder)
     sweep(folder)
     changed = {name: value for name, value in machine.items() if value is not None}
@@ -132,7 +132,7 @@ def _run(
     device, notices = choose_device(config.device, config.gpu)
     if device.type == "cpu":
         keep_freed_memory()
-    check_writable(Path(config.outdir).expanduser())
+    check_writable(user_path(config.outdir))
     model = new_network(config, footage.channels, device, filled_later=folder is not None and has_checkpoint(folder))
     with open_dataset(config, footage, device) as data:
         batches = Batches(config, data, device)

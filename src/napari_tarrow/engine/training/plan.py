@@ -56,6 +56,24 @@ class Plan:
         """Steps of the whole run."""
         return self.epochs * self.steps_per_epoch
 
+    def checked(self) -> Plan:
+        """Return the plan if it can be one.
+
+        Raises
+        ------
+        TypeError
+            If it was read from a damaged file.
+        """
+        for name in ("epochs", "steps_per_epoch", "val_samples"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise TypeError(f"{name} is {value!r}")
+        if self.precision not in ("32", "bf16"):
+            raise TypeError(f"precision is {self.precision!r}")
+        if type(self.seconds) not in (int, float):
+            raise TypeError(f"seconds is {self.seconds!r}")
+        return self
+
     def values(self) -> dict[str, Any]:
         """Return plain values for the run folder."""
         return asdict(self)

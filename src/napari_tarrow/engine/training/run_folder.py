@@ -6,7 +6,6 @@ Layout and names are the reference's (`model_kwargs.yaml`, `train_args.yaml`, `m
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import shutil
 from dataclasses import asdict, dataclass
@@ -16,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import TrainConfig
 from ..errors import UserError
-from ..files import make_folder, read_yaml, write_yaml
+from ..files import claim_folder, make_folder, read_yaml, user_path, write_yaml
 from ..models import write_model
-from ..models.folder import RUN
+from ..models.folder import RUN, RUN_FORMAT, check_format
 from ..movies import preparation_of
 from .plan import Plan
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
     from ..models import TimeArrowNet
     from ..movies import PreparedMovie
-
-_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -50,15 +47,16 @@ def new_run_folder(config: TrainConfig, name: str) -> Path:
     """
     if Path(config.name or name).name != (config.name or name):
         raise UserError(f"name is {config.name}, which is a path. Give a plain name, and the folder as outdir.")
+    if not (config.name or name).isprintable():
+        raise UserError(f"The run would be named {config.name or name!r}. Give a --name without such characters.")
     base = f"{config.name or name}_backbone_{config.backbone}"
     stamp = datetime.now().strftime("%m-%d-%H-%M-%S")
-    outdir = Path(config.outdir).expanduser()
+    outdir = user_path(config.outdir)
     candidates = [base] * (not config.timestamp) + [f"{stamp}_{base}"] + [f"{stamp}-{i}_{base}" for i in range(2, 100)]
     make_folder(outdir)
     for candidate in candidates:
         folder = outdir / candidate
-        with contextlib.suppress(FileExistsError):  # another run may take the name at the same moment
-            folder.mkdir()
+        if claim_folder(folder):  # another run may take the name at the same moment
             return folder
     raise UserError(f"{outdir} has too many runs named {base}. Give another --name.")
 
@@ -96,10 +94,11 @@ def read_run(folder: Path) -> RunRecord:
     if not (folder / RUN).is_file():
         raise UserError(f"{folder} has no {RUN}: it cannot be resumed. Start a new run from its weights with --init.")
     values = read_yaml(folder / RUN)
+    check_format(folder / RUN, values)
     try:
         config = TrainConfig.from_values(values["config"], source=str(folder / RUN))
         fingerprints = tuple(str(movie["fingerprint"]) for movie in values["movies"])
-        return RunRecord(config, Plan(**values["plan"]), fingerprints)
+        return RunRecord(config, Plan(**values["plan"]).checked(), fingerprints)
     except (KeyError, TypeError) as error:
         raise UserError(
             f"{folder / RUN} is damaged ({error}). Start a new run from its weights with --init."
@@ -115,7 +114,7 @@ def _record(
     from napari_tarrow import __version__
 
     return {
-        "format": _FORMAT,
+        "format": RUN_FORMAT,
         "napari_tarrow": __version__,
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "preparation": asdict(preparation_of(config)),

@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..models import write_state
 from .augment import Augmentation, on_device, patches
 from .background import draw_foreground
-from .checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from .checkpoint import Checkpoint, damaged, read_checkpoint, write_checkpoint
 from .draws import Stream
 from .objective import PAIRS, Objective, metrics, new_sums
 from .optimiser import make_optimiser
@@ -246,7 +246,13 @@ class Session:
         saved = read_checkpoint(self.folder, self.model)
         if saved is None:
             return
-        self._optimiser.load_state_dict(saved.optimiser)
+        done = saved.step - len(saved.history) * self.plan.steps_per_epoch
+        if not 0 <= done <= self.plan.steps_per_epoch or saved.sums.shape != self._sums.shape:
+            raise damaged(self.folder)
+        try:
+            self._optimiser.load_state_dict(saved.optimiser)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise damaged(self.folder) from error
         self.step = self._first_step = self._saved_step = saved.step
         self.history = saved.history
         self._sums = saved.sums.to(self._sums.dtype).to(self.model.device)
