@@ -48,7 +48,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--presets", nargs="+", default=["interactive", "paper"])
     parser.add_argument(
-        "--options", nargs="*", default=[], metavar="NAME=VALUE", help="for every run: delta=4, split_val=0.7,1"
+        "--options",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="for every run: delta=4, split_val=0.7,1; epochs=3 instead of minutes",
     )
     parser.add_argument("--control", choices=[*CONTROLS, "all"])
     parser.add_argument("--threads", type=int, default=1)
@@ -91,8 +95,14 @@ def _train(job: dict[str, Any]) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         given = {"preset": job["preset"], "seed": job["seed"], "minutes": job["minutes"], "outdir": folder}
         given |= {"input_train": job["movie"], "tensorboard": False, "num_workers": 1} | job["options"]
+        if "epochs" in job["options"]:
+            del given["minutes"]
+        movies = None
+        if job["control"]:
+            frames, boundary = _control(job)
+            given |= {"split_train": [0, boundary], "split_val": [boundary, 1]}
+            movies = [frames]
         config = TrainConfig.from_values(given)
-        movies = [_control(job, config)] if job["control"] else None
         return [_row(update) for update in train(config, movies=movies) if isinstance(update, EpochEnded)]
 
 
@@ -101,22 +111,26 @@ def _row(update: Any) -> dict[str, Any]:
     return row | {field: getattr(getattr(update, field.split("_")[0]), field.split("_", 1)[1]) for field in FIELDS}
 
 
-def _control(job: dict[str, Any], config: Any) -> Any:
-    """Make a movie without a direction of time from the movie at hand; splits see whole palindromes."""
+def _control(job: dict[str, Any]) -> tuple[Any, float]:
+    """Make a movie without a direction of time from the first channel of a movie, and where to split it.
+
+    Training and validation each see a whole palindrome: a part of one would have a direction.
+    """
     import numpy as np
 
     from napari_tarrow import open_movie
 
-    movie = open_movie(job["movie"], channels=config.channels)
-    frames = np.stack([movie.frame(i) for i in range(movie.shape[0])])[:, 0]
+    movie = open_movie(job["movie"])
+    frames = np.stack([movie.frame(i)[0] for i in range(movie.shape[0])])
     rng = np.random.default_rng(job["seed"])
     if job["control"] == "noise":
-        return rng.integers(0, 1000, frames.shape).astype(np.uint16)
+        return rng.integers(0, 1000, frames.shape).astype(np.uint16), 0.6
     if job["control"] == "shuffled":
-        return frames[rng.permutation(len(frames))]
-    cut = int(0.9 * len(frames) / 2)  # training sees one palindrome, validation another
-    there, last = frames[:cut], frames[cut : len(frames) // 2 + 1]
-    return np.concatenate([there, there[::-1], last, last[::-1]])
+        return frames[rng.permutation(len(frames))], 0.6
+    cut = int(0.6 * len(frames) / 2)
+    there, last = frames[:cut], frames[cut : len(frames) // 2]
+    both = np.concatenate([there, there[::-1], last, last[::-1]])
+    return both, (2 * cut + 0.5) / len(both)
 
 
 def _name(job: dict[str, Any]) -> str:
