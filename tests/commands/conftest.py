@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,18 @@ class FakeEngine:
             self.saved += 1
             self.closed = True
             raise
+
+
+@pytest.fixture(autouse=True)
+def heeded_signals() -> Iterator[None]:
+    """Let signals count as at a terminal: under nohup or in the background of a script they are ignored."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    if hangup := getattr(signal, "SIGHUP", None):
+        usual[hangup] = signal.SIG_DFL
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ def test_a_third_signal_ends_a_process_that_heeds_nothing() -> None:
     script = """
 import signal
 from napari_tarrow.commands.stopping import stopping
+signal.signal(signal.SIGINT, signal.default_int_handler)
 class Control:
     def stop(self): pass
 with stopping(Control()):
