@@ -63,6 +63,7 @@ INTERACTIVE: dict[str, Any] = {
     "batchsize": 32,
     "augment": 1,
     "transpose": True,
+    "flip_val": True,
     "patches": "change",
     "logit_gain": 5.0,
     "lr": 1e-3,
@@ -238,6 +239,13 @@ class TrainConfig(Options):
         le=5,
     )
     transpose: Flag = option(False, "Also swap y and x with probability 1/2.", title="Transpose", group=PATCHES)
+    flip_val: Flag = option(
+        False,
+        "Flip (and, with transpose, transpose) validation patches too: a drift that all cells share then does not make"
+        " an epoch the best.",
+        title="Flip validation",
+        group=PATCHES,
+    )
 
     epochs: int = option(
         200, "Number of epochs.", title="Epochs", group=TRAINING, basic=True, flag="-e", ge=1, le=10**9

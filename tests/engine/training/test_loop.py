@@ -410,3 +410,16 @@ def test_where_32_bits_do_not_fit_but_16_do_those_are_taken(tiny: Make, monkeypa
     monkeypatch.setattr(plan, "free_memory", lambda device: 1.5e9)
     started = next(iter(train(tiny(precision="auto", epochs=1))))
     assert any("bfloat16 arithmetic, since memory is short" in text for text in started.summary)
+
+
+def test_validation_is_flipped_where_asked_for_and_the_same_in_every_epoch(tiny: Make) -> None:
+    def shown(**options: Any) -> np.ndarray:
+        updates = train(tiny(epochs=1, **options))
+        return next(u.patches for u in updates if isinstance(u, PatchesShown) and u.split == "val")
+
+    plain, flipped, again = shown(), shown(flip_val=True), shown(flip_val=True)
+    assert np.array_equal(flipped, again)
+    variants = [plain, plain[..., ::-1, :], plain[..., ::-1], plain[..., ::-1, ::-1]]
+    matches = np.array([(variant == flipped).all((1, 2, 3, 4)) for variant in variants])
+    assert matches.any(0).all()  # every patch is one of the four
+    assert not matches[0].all()

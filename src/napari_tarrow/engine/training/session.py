@@ -54,7 +54,8 @@ class Batches:
     def validate(self, step: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the validation batch of this number, the same in every epoch; `count` samples in all."""
         samples = np.arange(step * self.config.batchsize, min((step + 1) * self.config.batchsize, count))
-        return self._draw(self.data.val, "val", samples, Augmentation(0))
+        augmentation = Augmentation(1, self.config.transpose) if self.config.flip_val else Augmentation(0)
+        return self._draw(self.data.val, "val", samples, augmentation)
 
     def _draw(
         self, sampler: Sampler, phase: str, samples: np.ndarray, augmentation: Augmentation
