@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tifffile
+import torch
 import yaml
 from PIL import Image
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference import AttributionMap, draw_strongest_places, read_trained, strongest_places
+from napari_tarrow.engine.inference.trained import with_last_weights
 from napari_tarrow.engine.models import TimeArrowNet, write_model
 from napari_tarrow.engine.movies import Preparation
 
@@ -90,3 +92,14 @@ def test_a_damaged_record_is_said(folder: Path) -> None:
     (folder / "run.yaml").write_text("config: 3\n")
     with pytest.raises(UserError, match="no section config"):
         read_trained(folder)
+
+
+def test_the_picture_is_that_of_the_last_weights(folder: Path) -> None:
+    last = TimeArrowNet("unet_16fmaps", n_features=4, symmetric=True)
+    (folder / "checkpoints").mkdir()
+    torch.save({"model": last.state_dict(), "step": 3}, folder / "checkpoints" / "last.pt")
+    trained = with_last_weights(read_trained(folder))
+    assert torch.equal(next(trained.network.parameters()), next(last.parameters()))
+    (folder / "checkpoints" / "last.pt").write_bytes(b"cut")
+    with pytest.raises(UserError, match="damaged"):
+        list(draw_strongest_places(folder, folder / "places.png"))

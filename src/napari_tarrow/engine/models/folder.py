@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KWARGS = "model_kwargs.yaml"
 STATE = "model_state.pt"
 FULL = "model_full.pt"
+LAST = "checkpoints/last.pt"  # where a run stands; its entry `model` is a state dict
 RUN = "run.yaml"  # what a run adds: configuration, preparation, provenance
 RUN_FORMAT = 1
 _LARGEST = 1_000_000  # number of anything in a network
@@ -108,23 +109,35 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     UserError
         If the file is missing or damaged, or holds anything but tensors by name.
     """
+    state = load(path)
+    named = all(isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items())
+    if not named:
+        raise UserError(f"{path} holds no state dict (tensors by name). {_CONVERT}")
+    return state
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return the mapping of tensors and plain values in a file, on the CPU; nothing in it is ever executed.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or damaged, or holds anything else.
+    """
     if not path.is_file():
         raise UserError(f"{path} does not exist. Check the path.")
     damaged = f"{path} is damaged, cut short or not written by torch.save. Use another copy or checkpoint."
     if not zipfile.is_zipfile(path):
         raise UserError(damaged)
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        values = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} is damaged, or holds more than tensors, which is never read. {_CONVERT}") from error
     except (RuntimeError, EOFError, ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(damaged) from error
-    named = isinstance(state, dict) and all(
-        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
-    )
-    if not named:
+    if not isinstance(values, dict):
         raise UserError(f"{path} holds no state dict (tensors by name). {_CONVERT}")
-    return dict(state)
+    return dict(values)
 
 
 def fill(model: TimeArrowNet, state: Mapping[str, torch.Tensor], source: str | Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..errors import UserError
-from ..models.folder import fill, save
+from ..models.folder import LAST, fill, save
 from .updates import EpochEnded, Metrics
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from ..models import TimeArrowNet
 
-LAST = "checkpoints/last.pt"
 _DAMAGE = (RuntimeError, KeyError, TypeError, ValueError, AttributeError)
 
 
