@@ -69,11 +69,7 @@ class UNet(Backbone):
         for level, block in enumerate(self.l_conv):
             x = block(F.max_pool2d(x, 2) if level else x)
             skips.append(x)
-        x = skips.pop()
-        for block in reversed(self.r_conv):
-            x = block(torch.cat([skips.pop(), F.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))
-        maps: torch.Tensor = self.head(x)
-        return maps
+        return _up(skips, self.r_conv, self.head)
 
     def pad(self, x: torch.Tensor) -> torch.Tensor:
         """Return the images with sides that are multiples of `grid`, padded by replication, centred."""
@@ -112,11 +108,7 @@ class LNet(Backbone):
         for block in self.l_conv:
             x = block(x)
             skips.append(x)
-        x = skips.pop()
-        for block in reversed(self.r_conv):
-            x = block(torch.cat([skips.pop(), F.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))
-        maps: torch.Tensor = self.head(x)
-        return maps
+        return _up(skips, self.r_conv, self.head)
 
     def pad(self, x: torch.Tensor) -> torch.Tensor:
         """Return the images with sides that are multiples of `grid`, padded at their ends."""
@@ -126,6 +118,15 @@ class LNet(Backbone):
     def needs(self, span: Span) -> Span:
         """Return the pixels of a padded image on which the output pixels `span` depend."""
         return _needs(self.l_conv, self.r_conv, span, pooled=False)
+
+
+def _up(skips: list[torch.Tensor], blocks: nn.ModuleList, head: nn.Module) -> torch.Tensor:
+    """Go from the bottom, the last of `skips`, up to the output: enlarge, join the skip, convolve."""
+    x = skips.pop()
+    for block in reversed(blocks):
+        x = block(torch.cat([skips.pop(), F.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))
+    maps: torch.Tensor = head(x)
+    return maps
 
 
 def _blocks(inputs: list[int], outputs: list[int], stride: int = 1) -> list[ConvBlock]:

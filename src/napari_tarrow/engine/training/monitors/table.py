@@ -8,13 +8,11 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from ...files import write_text
-from ..updates import EpochEnded, Metrics
+from ..updates import Metrics
+from .epoch_file import EpochFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from ..updates import Update
+    from ..updates import EpochEnded
 
 KEYS = tuple(field.name for field in fields(Metrics))
 COLUMNS = (
@@ -24,23 +22,8 @@ COLUMNS = (
 )
 
 
-class MetricsTable:
+class MetricsTable(EpochFile):
     """Keep `metrics.csv` with `COLUMNS`; numbers in full precision, `is_best` as 0 or 1."""
-
-    def __init__(self, path: Path, history: Sequence[EpochEnded] = ()) -> None:
-        self._path = path
-        self._epochs = list(history)
-        if self._epochs:
-            self._write()
-
-    def take(self, update: Update) -> None:
-        """Write the file anew, whole, after every epoch."""
-        if isinstance(update, EpochEnded):
-            self._epochs.append(update)
-            self._write()
-
-    def close(self) -> None:
-        """Do nothing: the file is complete after every epoch."""
 
     def _write(self) -> None:
         text = io.StringIO()
