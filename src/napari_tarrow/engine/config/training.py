@@ -1,55 +1,16 @@
-"""Every option of training, described once: command line, YAML, form, docs and error messages read them here."""
+"""Every option of training."""
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, model_validator
 
-from .options import Options, option
+from ..options import Options, option
+from .kinds import Deltas, Flag, Path, Paths, Splits, as_number, as_text
 
 MOVIE, NETWORK, PATCHES, TRAINING, MACHINE, OUTPUT = "Movie", "Network", "Patches", "Training", "Machine", "Output"
 
-
-def _pairs(value: Any) -> Any:
-    """Accept ``[0, .1, .2, .5]``, ``[[0, .1], [.2, .5]]`` and mixtures as pairs, as the reference does."""
-    if not isinstance(value, (list, tuple)):
-        return value
-    flat = [x for item in value for x in (item if isinstance(item, (list, tuple)) else (item,))]
-    if len(flat) % 2:
-        given = "one number" if len(flat) == 1 else f"{len(flat)} numbers"
-        raise ValueError(f"{given} cannot be paired; give a start and an end for each part.")
-    return tuple(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _several(value: Any) -> Any:
-    return value if isinstance(value, (list, tuple)) else (value,)
-
-
-def _texts(value: Any) -> Any:
-    return tuple(_text(one) for one in _several(value))
-
-
-def _boolean(value: Any) -> Any:
-    words = {"yes": True, "true": True, "t": True, "y": True, "1": True}
-    words |= {"no": False, "false": False, "f": False, "n": False, "0": False}
-    return words.get(str(value).lower(), value)
-
-
-def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, int | PurePath) else value
-
-
-def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isdecimal() else value
-
-
-Flag = Annotated[bool, BeforeValidator(_boolean)]
-Splits = Annotated[tuple[tuple[float, float], ...], BeforeValidator(_pairs)]
-Path = Annotated[str, BeforeValidator(_text)]
-Paths = Annotated[tuple[str, ...], BeforeValidator(_texts)]
-Deltas = Annotated[tuple[Annotated[int, Field(le=1_000_000)], ...], BeforeValidator(_several)]
 
 # What another machine may do differently when a run is resumed.
 CHANGEABLE = ("device", "gpu", "num_workers", "tensorboard")
@@ -152,7 +113,7 @@ class TrainConfig(Options):
     binarize: Flag = option(
         False, "Use x > 0 instead of intensities (for label images).", title="Binarise", group=MOVIE
     )
-    ndim: Annotated[Literal[2], BeforeValidator(_number)] = option(
+    ndim: Annotated[Literal[2], BeforeValidator(as_number)] = option(
         2, "Spatial dimensions; only 2 is there.", title="Dimensions", group=MOVIE
     )
 
@@ -296,7 +257,7 @@ class TrainConfig(Options):
         group=MACHINE,
         flag="-g",
     )
-    precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(_text)] = option(
+    precision: Annotated[Literal["auto", "32", "bf16"], BeforeValidator(as_text)] = option(
         "auto", "Arithmetic: 32 bits, bfloat16, or the faster of the two as measured.", title="Precision", group=MACHINE
     )
     num_workers: int = option(
