@@ -157,3 +157,31 @@ def test_help_describes_every_option_with_its_defaults(parser: CommandParser) ->
     assert "(default: 0 0.9)" in text
     assert "Weight of the decorrelation loss. (default: 0.01)" in text
     assert "(default: no; interactive: yes)" in text
+
+
+@pytest.fixture
+def placed() -> CommandParser:
+    parser = CommandParser("score-it", "Scores it.", words={"EVENTS.csv": "What was found.", "KNOWN": "What is known."})
+    parser.add_argument("--many", nargs="+")
+    return parser
+
+
+@pytest.mark.parametrize("words", ["a b --many 1 2", "a --many=1 b", "--many=1 a b"])
+def test_words_are_told_by_their_place_wherever_options_stand(placed: CommandParser, words: str) -> None:
+    namespace = placed.read(words.split())
+    assert (namespace.events, namespace.known) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "The following arguments are required: EVENTS.csv, KNOWN. Write: score-it EVENTS.csv KNOWN [options]"),
+        (["a"], "The following arguments are required: KNOWN. Write: score-it EVENTS.csv KNOWN [options]"),
+        (["a", "b", "c"], "'c' is one word too many. Write: score-it EVENTS.csv KNOWN [options]"),
+        (["a", "b", "--manny"], "Unknown option --manny. Did you mean --many?"),
+    ],
+)
+def test_words_missing_or_too_many_are_a_sentence(placed: CommandParser, words: list[str], sentence: str) -> None:
+    with pytest.raises(UserError) as refused:
+        placed.read(words)
+    assert str(refused.value) == sentence

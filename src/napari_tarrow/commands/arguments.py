@@ -12,7 +12,7 @@ from ..engine.errors import UserError
 from ..engine.options import hint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic.fields import FieldInfo
 
@@ -24,12 +24,23 @@ class CommandParser(argparse.ArgumentParser):
 
     Long options may be written with underscores or hyphens. Values stay text: what is wrong with them is said in one
     place, by the options themselves.
+
+    Parameters
+    ----------
+    program, description, epilog
+        What the help shows: the command's name, what it does, and examples.
+    words
+        Values that are given by their place instead of by a name, all of them required: ``{"MODEL": "its help"}``.
+        They end up in the namespace in lower case, without a file ending.
     """
 
-    def __init__(self, program: str, description: str, epilog: str = "") -> None:
+    def __init__(
+        self, program: str, description: str, epilog: str = "", words: Mapping[str, str] | None = None
+    ) -> None:
+        self._words = words or {}
         super().__init__(
             prog=program,
-            usage=f"{program} [options]",
+            usage=" ".join([program, *self._words, "[options]"]),
             description=description,
             epilog=epilog,
             argument_default=argparse.SUPPRESS,
@@ -38,6 +49,8 @@ class CommandParser(argparse.ArgumentParser):
             exit_on_error=False,
             formatter_class=_HelpFormatter,
         )
+        for name, text in self._words.items():
+            self.add_argument(name.partition(".")[0].lower(), metavar=name, help=text)
         self.general = self.add_argument_group("General")
         self.general.add_argument("-h", "--help", action="help", help="Show this help and leave.")
         version = f"{program} {__version__}"
@@ -49,21 +62,29 @@ class CommandParser(argparse.ArgumentParser):
         Raises
         ------
         UserError
-            For an unknown option (with the nearest known one), one without its value, or a value without an option.
+            For an unknown option (with the nearest known one), one without its value, or a word missing or too many.
         """
         known = [name for action in self._actions for name in action.option_strings]
         words = [_underscored(word, known) for word in argv]
         try:
             namespace, rest = self.parse_known_args(words)
         except argparse.ArgumentError as error:
+            if error.argument_name is None:  # a word is missing: newer Pythons raise where older ones call `error`
+                self.error(error.message)
             raise UserError(_sentence(error)) from None
         if rest:
-            raise UserError(_unknown(rest, known))
+            raise UserError(self._left(rest, known))
         return namespace
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print under a page of usage."""
-        raise UserError(f"{message[:1].upper()}{message[1:]}.")
+        how = f" Write: {self.usage}" if self._words else ""
+        raise UserError(f"{message[:1].upper()}{message[1:]}.{how}")
+
+    def _left(self, rest: Sequence[str], known: Sequence[str]) -> str:
+        if self._words and not any(word.startswith("-") for word in rest):
+            return f"{rest[0]!r} is one word too many. Write: {self.usage}"
+        return _unknown(rest, known)
 
 
 def add_options(parser: argparse.ArgumentParser, options: type[Options], *, besides: str = "interactive") -> None:
