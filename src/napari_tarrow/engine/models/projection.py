@@ -41,13 +41,22 @@ class ProjectionHead(nn.Module):
         ValueError
             If there are not so many.
         """
+        maps: torch.Tensor = self.until(n)(x)
+        return maps
+
+    def until(self, n: int) -> nn.Sequential:
+        """Return the layers up to the n-th last convolution, batch norm or identity, starting at 0: all.
+
+        Raises
+        ------
+        ValueError
+            If there are not so many.
+        """
         layers = list(self.layers) if isinstance(self.layers, nn.Sequential) else [self.layers]
         countable = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d | nn.BatchNorm2d | nn.Identity)]
         if not 0 <= n < len(countable):
             raise ValueError(f"The projection head has {len(countable)} feature layers (0 is the last), not layer {n}.")
-        for layer in layers[: countable[-1 - n] + 1]:
-            x = layer(x)
-        return x
+        return nn.Sequential(*layers[: countable[-1 - n] + 1])
 
     def needs(self, span: Span) -> Span:
         """Return the pixels of the backbone's maps on which the pixels `span` of the projections depend."""

@@ -2,25 +2,105 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from .spans import Span
+from .spans import Span, needed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from torch import nn
 
     from .backbones import Backbone
     from .network import TimeArrowNet
 
 
-@torch.no_grad()
+class Window(NamedTuple):
+    """Pixels `y0` to `y1` and `x0` to `x1` of the projections, the ends excluded."""
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.y1 - self.y0, self.x1 - self.x0
+
+
+class Tiles:
+    """Projections of frames of one size, any window of them by itself, equal to those of the whole frame.
+
+    A frame is padded once, as the network would; what a window depends on is cut from it at multiples of the network's
+    grid, so that nothing depends on where the windows lie.
+
+    Parameters
+    ----------
+    backbone, head
+        In eval mode; the head is a chain of layers, such as `ProjectionHead.until` gives.
+    size : (H, W)
+        Of the frames, in pixels.
+
+    Attributes
+    ----------
+    whole : Window
+        The projections of a whole frame.
+    """
+
+    def __init__(self, backbone: Backbone, head: nn.Sequential, size: tuple[int, int]) -> None:
+        self.backbone, self.head, self.size = backbone, head, size
+        height, width = (backbone.length(side) for side in size)
+        self.whole = Window(0, height, 0, width)
+        self._padded = backbone.pad(torch.empty((1, 1, *size), device="meta")).shape[-2:]
+
+    def pad(self, frame: torch.Tensor) -> torch.Tensor:
+        """Return a frame (C, H, W) padded as the network pads it, (1, C, H', W')."""
+        return self.backbone.pad(frame[None])
+
+    def region(self, window: Window) -> Window:
+        """Return the part of the padded frame that is read for a window of the projections."""
+        (y0, y1, _), (x0, x1, _) = (region for region, _, _ in self._axes(window))
+        return Window(y0, y1, x0, x1)
+
+    def cut(self, padded: torch.Tensor, window: Window) -> torch.Tensor:
+        """Return what `project` needs of a padded frame for a window, (1, C, h, w), without a copy."""
+        y0, y1, x0, x1 = self.region(window)
+        return padded[..., y0:y1, x0:x1]
+
+    @torch.no_grad()
+    def project(self, region: torch.Tensor, window: Window) -> torch.Tensor:
+        """Return the projections (F, h, w) of a window, from what `cut` gave for it."""
+        maps = self.backbone.core(region)
+        axes = self._axes(window)
+        for axis, ((_, _, first), wanted, _) in zip((-2, -1), axes, strict=True):
+            maps = maps.narrow(axis, first, wanted.last - wanted.first + 1)
+        part: torch.Tensor = self.head(maps)[0]
+        for axis, (_, wanted, own) in zip((-2, -1), axes, strict=True):
+            part = part.narrow(axis, own.first - wanted.first, own.last - own.first + 1)
+        return part
+
+    def _axes(self, window: Window) -> list[tuple[tuple[int, int, int], Span, Span]]:
+        """For y and x: where to cut and where the head's pixels then are, the head's pixels, the window's own."""
+        found = []
+        for side, padded, first, stop in zip(self.size, self._padded, window[::2], window[1::2], strict=True):
+            own = Span(first, stop - 1)
+            wanted = _clipped(needed(self.head, own), self.backbone.length(side))
+            found.append((_region(self.backbone, wanted, side, padded), wanted, own))
+        return found
+
+
+def split(whole: Window, tile: tuple[int, int]) -> tuple[Window, ...]:
+    """Divide a window into tiles of sides `tile`, row by row; those at the end may be smaller."""
+    rows, columns = (
+        [*range(first, stop, step), stop] for first, stop, step in zip(whole[::2], whole[1::2], tile, strict=True)
+    )
+    return tuple(Window(*y, *x) for y in pairwise(rows) for x in pairwise(columns))
+
+
 def project_tiled(model: TimeArrowNet, frame: torch.Tensor, tile: int | tuple[int, int] | None) -> torch.Tensor:
     """Return the projections (F, h, w) of one frame (C, H, W), computed in tiles; in eval mode equal to the whole's.
-
-    The frame is padded once, as the network would; each tile is cut from it with what its pixels depend on, at
-    multiples of the network's grid, so that nothing depends on where the tiles lie.
 
     Parameters
     ----------
@@ -32,41 +112,16 @@ def project_tiled(model: TimeArrowNet, frame: torch.Tensor, tile: int | tuple[in
         Sides of a tile in input pixels, before what it needs around it; None: the whole frame.
     """
     height, width = frame.shape[-2:]
+    tiles = Tiles(model.backbone, model.projection_head.until(0), (height, width))
     sides = (tile, tile) if isinstance(tile, int) else tile
-    if sides is None or not model.backbone.local or (sides[0] >= height and sides[1] >= width):
-        return model.project(frame[None])[0]
-    padded = model.backbone.pad(frame[None])
-    rows, columns = (model.backbone.length(side) for side in (height, width))
-    projections: torch.Tensor | None = None
-    for y in _spans(rows, max(1, sides[0] // model.downscale)):
-        for x in _spans(columns, max(1, sides[1] // model.downscale)):
-            part = _project_part(model, padded, (height, width), (y, x))
-            if projections is None:
-                projections = part.new_empty((part.shape[0], rows, columns))
-            projections[:, y.first : y.last + 1, x.first : x.last + 1] = part
-    assert projections is not None
+    if sides is None or not model.backbone.local:
+        sides = (height, width)
+    windows = split(tiles.whole, (max(1, sides[0] // model.downscale), max(1, sides[1] // model.downscale)))
+    padded = tiles.pad(frame)
+    projections = frame.new_empty((model.n_features, *tiles.whole.shape))
+    for window in windows:
+        projections[:, window.y0 : window.y1, window.x0 : window.x1] = tiles.project(tiles.cut(padded, window), window)
     return projections
-
-
-def _project_part(
-    model: TimeArrowNet, padded: torch.Tensor, size: tuple[int, int], spans: tuple[Span, Span]
-) -> torch.Tensor:
-    """Return the projections at `spans` of a padded frame: what the head needs of what the backbone needs."""
-    backbone, axes = model.backbone, (-2, -1)
-    inner, region = [], padded
-    for axis, side, span in zip(axes, size, spans, strict=True):
-        wanted = _clipped(model.projection_head.needs(span), backbone.length(side))
-        inner.append((wanted, Span(span.first - wanted.first, span.last - wanted.first)))
-        start, stop, _ = _region(backbone, wanted, side, padded.shape[axis])
-        region = region.narrow(axis, start, stop - start)
-    maps = backbone.core(region)
-    for axis, side, (wanted, _) in zip(axes, size, inner, strict=True):
-        _, _, first = _region(backbone, wanted, side, padded.shape[axis])
-        maps = maps.narrow(axis, first, wanted.last - wanted.first + 1)
-    part: torch.Tensor = model.projection_head(maps)[0]
-    for axis, (_, own) in zip(axes, inner, strict=True):
-        part = part.narrow(axis, own.first, own.last - own.first + 1)
-    return part
 
 
 def _region(backbone: Backbone, wanted: Span, side: int, padded: int) -> tuple[int, int, int]:
@@ -81,8 +136,3 @@ def _region(backbone: Backbone, wanted: Span, side: int, padded: int) -> tuple[i
 
 def _clipped(span: Span, size: int) -> Span:
     return Span(max(span.first, 0), min(span.last, size - 1))
-
-
-def _spans(size: int, step: int) -> Iterator[Span]:
-    for first in range(0, size, step):
-        yield Span(first, min(first + step, size) - 1)
