@@ -1,0 +1,132 @@
+"""Choosing a trained model: recent runs, or any model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from .preferences import read_preferences
+from .runs import ModelFacts, announcer, describe_model, recent_runs, remember_run, runs_in
+
+__all__ = ["ModelChooser", "ModelFacts", "describe_model", "recent_runs", "remember_run"]
+
+_NONE = "No model yet. Train one in the dock Train TAP, or browse for the folder of a run."
+
+
+class ModelChooser(QWidget):
+    """A list of recent runs with a button to browse for others, and a sentence about the chosen one.
+
+    Signals
+    -------
+    changed()
+        Another model is chosen.
+    """
+
+    changed = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._facts: ModelFacts | None = None
+        self._chosen_by_hand = False
+        self.list = QComboBox()
+        self.list.setObjectName("model")
+        self.list.setToolTip("Recent runs and model folders")
+        self.list.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.list.setMinimumContentsLength(12)
+        self.list.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.browse_button = QPushButton("Browse…")
+        self.browse_button.setToolTip("Choose the folder of a run, of napari-tarrow or of the reference")
+        self.sentence = QLabel()
+        self.sentence.setWordWrap(True)
+        self.sentence.setObjectName("model_sentence")
+        self._lay_out()
+        self.list.activated.connect(self._by_hand)
+        self.list.currentIndexChanged.connect(self._describe)
+        self.browse_button.clicked.connect(self.browse)
+        announcer().remembered.connect(self._hear)
+        self._fill()
+
+    @property
+    def facts(self) -> ModelFacts | None:
+        """What the chosen folder says of itself; None where none is chosen."""
+        return self._facts
+
+    @property
+    def folder(self) -> Path | None:
+        """The chosen folder, if it holds a model."""
+        return None if self._facts is None or self._facts.problem else self._facts.folder
+
+    def choose(self, folder: str | Path) -> None:
+        """Choose a model folder; it is put into the list if it is not there."""
+        path = Path(folder).absolute()
+        index = self._index(path)
+        if index < 0:
+            index = 0
+            self.list.blockSignals(True)
+            self._add(0, path)
+            self.list.blockSignals(False)
+        self._chosen_by_hand = True
+        self.list.setCurrentIndex(index)
+        self._describe()
+
+    def browse(self) -> None:
+        """Ask for a model folder."""
+        start = self._facts.folder.parent if self._facts else read_preferences().run_folder
+        folder = QFileDialog.getExistingDirectory(self, "Choose a model folder", str(start))
+        if not folder:
+            return
+        self.choose(folder)
+        if self.folder is not None:
+            remember_run(folder)
+
+    def _lay_out(self) -> None:
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.list, 1)
+        row.addWidget(self.browse_button)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addLayout(row)
+        box.addWidget(self.sentence)
+        self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+
+    def _fill(self) -> None:
+        """List the recent runs and those in the folder of runs, and keep what was chosen."""
+        before = self._facts.folder if self._facts else None
+        found = dict.fromkeys([*recent_runs(), *runs_in(read_preferences().run_folder)])
+        if before is not None and before not in found:
+            found = dict.fromkeys([before, *found])
+        self.list.blockSignals(True)
+        self.list.clear()
+        for place, path in enumerate(found):
+            self._add(place, path)
+        keep = before is not None and self._chosen_by_hand
+        self.list.setCurrentIndex(max(0, self._index(before)) if keep and before else 0 if found else -1)
+        self.list.blockSignals(False)
+        self._describe()
+
+    def _add(self, place: int, path: Path) -> None:
+        self.list.insertItem(place, path.name, str(path))
+        self.list.setItemData(place, str(path), Qt.ItemDataRole.ToolTipRole)
+
+    def _index(self, path: Path) -> int:
+        return self.list.findData(str(path))
+
+    def _by_hand(self) -> None:
+        self._chosen_by_hand = True
+
+    def _hear(self, folder: str) -> None:
+        del folder  # it is the first of the recent runs by now
+        self._fill()
+
+    def _describe(self) -> None:
+        path = self.list.currentData()
+        facts = describe_model(path) if path else None
+        changed = facts != self._facts
+        self._facts = facts
+        self.sentence.setText(_NONE if facts is None else facts.problem or facts.sentence)
+        self.list.setToolTip(path or "")
+        if changed:
+            self.changed.emit()
