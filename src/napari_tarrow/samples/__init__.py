@@ -66,11 +66,13 @@ def cancer_cell_migration() -> list[tuple[Any, dict[str, Any], str]]:
     """Layer data of the bundled movie for napari: nuclei of a migrating sheet, (48, 130, 130) uint16."""
     import tifffile
 
+    from .public import spacing
+
     name = "cancer_cell_migration"
     sample = SAMPLES[name]
     frames = tifffile.imread(sample.movie)
     metadata = {"attribution": sample.attribution, "interval_s": sample.interval, "source": str(sample.movie)}
-    return [(frames, {"name": name, "metadata": metadata}, "image")]
+    return [(frames, {"name": name, "metadata": metadata, **spacing(sample.interval, None)}, "image")]
 
 
 def _suggestion(name: str) -> str:
