@@ -17,6 +17,10 @@ class UserError(Exception):
     """
 
 
+class NotEnoughMemoryError(UserError):
+    """Memory that is missing: what was asked for has to become less."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that somebody who wrote `name` may have meant, if one is near."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)

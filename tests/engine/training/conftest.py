@@ -40,6 +40,11 @@ def quick_curve(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 
 
 @pytest.fixture
+def growing() -> np.ndarray:
+    return growing_square()
+
+
+@pytest.fixture
 def movie(tmp_path: Path) -> Path:
     """12 frames of 24 x 28 in which a bright square grows, with a little noise."""
     path = tmp_path / "growing.tif"

@@ -19,6 +19,7 @@ from napari_tarrow.engine.training import (
     Control,
     EpochEnded,
     Finished,
+    FrameMapShown,
     MapsShown,
     Notice,
     PatchesShown,
@@ -406,7 +407,7 @@ def test_where_32_bits_do_not_fit_but_16_do_those_are_taken(tiny: Make, monkeypa
 
     needs = {"32": 2e9, "bf16": 1e9}
     estimates = iter(needs.values())
-    monkeypatch.setattr(plan, "_step_bytes", lambda *arguments: next(estimates))
+    monkeypatch.setattr(plan, "step_bytes", lambda *arguments: next(estimates))
     monkeypatch.setattr(plan, "free_memory", lambda device: 1.5e9)
     started = next(iter(train(tiny(precision="auto", epochs=1))))
     assert any("bfloat16 arithmetic, since memory is short" in text for text in started.summary)
@@ -423,3 +424,98 @@ def test_validation_is_flipped_where_asked_for_and_the_same_in_every_epoch(tiny:
     matches = np.array([(variant == flipped).all((1, 2, 3, 4)) for variant in variants])
     assert matches.any(0).all()  # every patch is one of the four
     assert not matches[0].all()
+
+
+def test_the_map_of_a_frame_is_shown_when_asked_for(tiny: Make) -> None:
+    control = Control()
+    shown: list[FrameMapShown] = []
+    for update in train(tiny(delta=[2]), control):
+        if isinstance(update, Started):
+            control.ask_map(3)
+        elif isinstance(update, EpochEnded):
+            control.ask_map(11)  # begins no sequence: the last that does is shown
+        elif isinstance(update, FrameMapShown):
+            shown.append(update)
+    assert [update.frames for update in shown] == [(3, 5), (9, 11)]
+    assert all(update.map.shape == (24, 28) and update.map.dtype == np.float32 for update in shown)
+    assert all(update.map.min() >= 0 and update.map.max() > 0 and update.corner == (0, 0) for update in shown)
+
+
+def test_the_map_of_a_frame_is_that_of_the_stored_network(tiny: Make) -> None:
+    from napari_tarrow.engine.inference import attribute, read_trained
+    from napari_tarrow.engine.movies import open_movie
+    from napari_tarrow.engine.movies.prepared import PreparedMovie
+
+    control = Control()
+    config = tiny(epochs=1)
+    updates = train(config, control)
+    folder = next(u.run_folder for u in updates if isinstance(u, Started))
+    control.pause()
+    next(u for u in updates if isinstance(u, Progress))
+    control.ask_map(4)
+    shown = next(u for u in updates if isinstance(u, FrameMapShown))
+    control.stop()
+    list(updates)
+    trained = read_trained(folder)
+    movie = PreparedMovie(open_movie(config.input_train[0]), trained.preparation)
+    (expected,) = attribute(trained.network, movie, firsts=[4])
+    np.testing.assert_allclose(shown.map, expected.map, atol=1e-5)
+
+
+def test_of_large_frames_the_map_shows_the_central_part(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_tarrow.engine.training.shown._LARGEST_SIDE", 16)
+    control = Control()
+    control.ask_map(0)
+    shown = next(u for u in train(tiny(), control) if isinstance(u, FrameMapShown))
+    assert shown.corner == (4, 6)
+    assert shown.map.shape == (16, 16)
+
+
+@pytest.mark.parametrize("normalize", ["frame", "movie"])
+def test_stop_breaks_off_the_reading_of_frames(normalize: str, tiny: Make, growing: np.ndarray, tmp_path: Path) -> None:
+    control = Control()
+    read: list[int] = []
+
+    class Slow:
+        shape, dtype = growing.shape, growing.dtype
+
+        def __getitem__(self, key: Any) -> np.ndarray:
+            read.append(control.frames_read)
+            if len(read) == 3:
+                control.stop()
+            return growing[key]
+
+    assert list(train(tiny(normalize=normalize), control, movies=[Slow()])) == []
+    assert len(read) == 3
+    assert control.frames_read == 3
+    assert not (tmp_path / "runs").exists()
+
+
+def test_waiting_is_said_once_the_checkpoint_is_written(tiny: Make) -> None:
+    control = Control()
+    updates = train(tiny(), control)
+    folder = next(u.run_folder for u in updates if isinstance(u, Started))
+    assert not control.waiting
+    control.pause()
+    waited = 0
+    for update in updates:
+        if control.waiting:
+            assert (folder / "checkpoints" / "last.pt").exists()
+            waited += 1
+            control.resume()
+            assert not control.waiting
+        if isinstance(update, Finished):
+            assert update.reason == "done"
+    assert waited == 1
+
+
+def test_what_memory_lacked_is_said(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_tarrow.engine.errors import NotEnoughMemoryError
+    from napari_tarrow.engine.training import loop
+
+    def too_much(session: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has")
+
+    monkeypatch.setattr(loop.Session, "train_step", too_much)
+    with pytest.raises(NotEnoughMemoryError, match=r"2\.50 GiB more were needed, \d+\.\d GB are free"):
+        list(train(tiny()))

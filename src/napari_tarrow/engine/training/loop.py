@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
+import re
+import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from ..config import CHANGEABLE
-from ..devices import choose_device, describe, give_memory_back, keep_freed_memory, out_of_memory
-from ..errors import UserError
+from ..devices import choose_device, describe, free_memory, give_memory_back, keep_freed_memory, out_of_memory
+from ..errors import NotEnoughMemoryError, UserError
 from ..files import check_writable, sweep, user_path
-from ..movies import fingerprint
+from ..movies import PreparedMovie, fingerprint
 from .checkpoint import has_checkpoint
-from .control import Control
+from .control import Control, Interrupted
 from .dataset import Footage, open_dataset, open_footage
 from .monitors import monitors_for
 from .network import new_network
@@ -53,7 +56,8 @@ def train(
     ----------
     config : TrainConfig
     control : Control, optional
-        Requests from other threads: stop, pause, show maps.
+        Requests from other threads: stop, pause, show maps. Stopped while movies are read for the start, the
+        iterator ends without an update.
     movies, val_movies : sequences of anything `open_movie` takes, optional
         In place of the configuration's ``input_train`` and ``input_val``.
 
@@ -67,8 +71,9 @@ def train(
     UserError
         For every mistake that the user can mend, memory that runs out and a loss that is no longer a number.
     """
-    footage = open_footage(config, movies, val_movies)
-    yield from _guarded(config, footage, control or Control(), None, None)
+    control = control or Control()
+    footage = _heeding(open_footage(config, movies, val_movies), control)
+    yield from _guarded(config, footage, control, None, None)
 
 
 def resume(
@@ -103,9 +108,11 @@ def resume(
     if "device" in changed or "gpu" in changed:  # one of them replaces both
         changed = {"device": "auto", "gpu": None, **changed}
     config = type(record.config).from_values({**record.config.model_dump(), **changed})
-    footage = open_footage(config, movies, val_movies)
-    _check_unchanged(footage, record, folder)
-    yield from _guarded(config, footage, control or Control(), folder, record)
+    control = control or Control()
+    footage = _heeding(open_footage(config, movies, val_movies), control)
+    with contextlib.suppress(Interrupted):
+        _check_unchanged(footage, record, folder)
+        yield from _guarded(config, footage, control, folder, record)
 
 
 def _guarded(
@@ -113,16 +120,19 @@ def _guarded(
 ) -> Iterator[Update]:
     """Run, and turn memory that ran out into words; memory is given back however it ends."""
     try:
-        yield from _run(config, footage, control, folder, record)
+        with contextlib.suppress(Interrupted):
+            yield from _run(config, footage, control, folder, record)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
-        raise UserError(
+        raise NotEnoughMemoryError(
             f"Memory ran out with {config.batchsize} clips of {config.clip_frames} patches of {footage.size} pixels"
-            f" a step. Lower --batchsize (to {max(2, config.batchsize // 2)}, say), --size, or the network."
+            f" a step{_missing(config, error)}. Lower --batchsize (to {max(2, config.batchsize // 2)}, say), --size, or"
+            " the network."
         ) from error
     finally:
-        gc.collect()
+        if threading.current_thread() is threading.main_thread():  # a window's objects may only die in its own
+            gc.collect()
         give_memory_back()
 
 
@@ -150,6 +160,7 @@ def _run(
         session = Session(config, plan, model, batches, folder)
         if record is not None:
             session.restore()
+        control.begin()
         summary = (*footage.summary, *_describe_work(session, data.store.place, precision))
         started = Started(folder, summary, plan.epochs, plan.steps, session.epoch, session.seconds_left)
         told: tuple[Update, ...] = (started, *(Notice(text) for text in (*notices, *footage.notices)))
@@ -221,16 +232,21 @@ def _train_epoch(session: Session, showcase: Showcase, control: Control) -> Iter
 def _pause(session: Session, showcase: Showcase, control: Control) -> Iterator[Update]:
     """Do what is asked for between two steps: show maps, wait."""
     begin = time.perf_counter()
-    if control.take_maps_request():
-        yield from showcase.maps(session.model, session.epoch)
+    yield from _maps_asked_for(session, showcase, control)
     if control.paused:
         yield session.progress()
         session.save()
     while control.paused and not control.wait(_SECONDS_BETWEEN_UPDATES):
         yield session.progress()
-        if control.take_maps_request():
-            yield from showcase.maps(session.model, session.epoch)
+        yield from _maps_asked_for(session, showcase, control)
     session.skip_time(begin)
+
+
+def _maps_asked_for(session: Session, showcase: Showcase, control: Control) -> Iterator[Update]:
+    if control.take_maps_request():
+        yield from showcase.maps(session.model, session.epoch)
+    if (frame := control.take_frame()) is not None:
+        yield from showcase.frame_map(session.model, frame)
 
 
 def _validate(session: Session, showcase: Showcase, control: Control) -> Generator[Update, None, torch.Tensor]:
@@ -279,6 +295,26 @@ def _describe_work(session: Session, place: str, precision: str) -> list[str]:
 
 def _count(number: int, name: str) -> str:
     return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
+
+
+def _heeding(footage: Footage, control: Control) -> Footage:
+    """Let the reading of frames for the start be counted, and broken off by `stop`: it may take minutes."""
+
+    def heeded(movie: PreparedMovie) -> PreparedMovie:
+        def read(index: int) -> Any:
+            control.check_in()
+            return movie.movie.read(index)
+
+        return PreparedMovie(replace(movie.movie, read=read), movie.preparation)
+
+    return replace(footage, movies=tuple(map(heeded, footage.movies)))
+
+
+def _missing(config: TrainConfig, error: BaseException) -> str:
+    """Say what was asked for when memory ran out, and what was free."""
+    free = free_memory(choose_device(config.device, config.gpu)[0]) / 1e9
+    asked = re.search(r"ried to allocate ([\d.]+ \w+)", str(error))
+    return f": {asked[1]} more were needed, {free:.1f} GB are free" if asked else f", {free:.1f} GB are free"
 
 
 def _check_unchanged(footage: Footage, record: RunRecord, folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ..devices import free_memory
-from ..errors import UserError
+from ..errors import NotEnoughMemoryError
 from .optimiser import make_optimiser
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def make_plan(
         What precision was taken and why.
     """
     precisions: tuple[str, ...] = ("32", "bf16") if config.precision == "auto" else (config.precision,)
-    needs = {p: _step_bytes(config, model, objective(p), draw) for p in precisions}
+    needs = {p: step_bytes(config, model, objective(p), draw) for p in precisions}
     precisions = _that_fit(needs, free_memory(model.device), config.batchsize)
     times = {p: _step_seconds(config, model, objective(p), draw) for p in precisions}
     precision = precisions[0] if len(precisions) == 1 else _faster(times)
@@ -134,13 +134,13 @@ def _that_fit(needs: dict[str, float], free: float, batchsize: int) -> tuple[str
 
     Raises
     ------
-    UserError
+    NotEnoughMemoryError
         If none does: on a CPU the system would end the process without a word.
     """
     fitting = tuple(precision for precision, need in needs.items() if need < free)
     if not fitting:
         need = min(needs.values())
-        raise UserError(
+        raise NotEnoughMemoryError(
             f"A step of {batchsize} clips needs about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free."
             f" Lower batchsize (to {max(2, int(0.8 * batchsize * free / need))}, say) or size, or take backbone"
             " unet_16fmaps."
@@ -158,7 +158,7 @@ def _told(config: TrainConfig, times: dict[str, float], precision: str) -> str:
     return f"{words[precision]}, {words[other].split()[0]} takes {times[other] / times[precision]:.1f} times as long"
 
 
-def _step_bytes(
+def step_bytes(
     config: TrainConfig,
     model: TimeArrowNet,
     objective: Objective,

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 import torch
+from torch.nn import functional
 
 from ..files import make_folder, replacing
-from .updates import FeaturesShown, MapsShown, PatchesShown
+from ..models.tiles import project_tiled
+from ..movies import sequences
+from .updates import FeaturesShown, FrameMapShown, MapsShown, PatchesShown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from .session import Session
 
 _EXAMPLES = 64
+_LARGEST_SIDE = 1024  # pixels, of a map that is asked for while training waits for it
+_TILE = 512
 
 
 def example_patches(session: Session) -> Iterator[PatchesShown]:
@@ -45,6 +50,17 @@ class Showcase:
                 images = self._images(movie, row)
                 cam = model.gradcam(images)
                 yield MapsShown(epoch, movie, place, int(row[0]), images, np.ascontiguousarray(cam))
+
+    def frame_map(self, model: TimeArrowNet, frame: int) -> Iterator[FrameMapShown]:
+        """Yield the evidence map of the sequence of the first movie that begins with `frame`, or last before it."""
+        movie = self._footage.movies[0]
+        numbers = movie.movie.frame_numbers
+        rows = sequences(numbers, range(len(numbers)), self._config.frames, min(self._config.delta))
+        row = rows[max(0, int(np.searchsorted(rows[:, 0], frame, "right")) - 1)]
+        top, left = (max(0, (side - _LARGEST_SIDE) // 2) for side in movie.shape[2:])
+        window = np.s_[:, top : top + _LARGEST_SIDE, left : left + _LARGEST_SIDE]
+        images = np.stack([movie.frame(int(index))[window] for index in row])
+        yield FrameMapShown(tuple(map(int, row)), (top, left), _evidence(model, images))
 
     def features(self, model: TimeArrowNet) -> Iterator[FeaturesShown]:
         """Yield the embedding of the first frame that is shown."""
@@ -77,6 +93,21 @@ class Showcase:
             return frames
         top, left = (max(0, (n - side) // 2) for n in frames.shape[2:])
         return np.ascontiguousarray(frames[:, :, top : top + side, left : left + side])
+
+
+@torch.no_grad()
+def _evidence(model: TimeArrowNet, images: np.ndarray) -> np.ndarray:
+    """Return the positive part of the difference of the head's logits at every pixel: (h, w) float32."""
+    training = model.training
+    frames = torch.from_numpy(np.ascontiguousarray(images)).to(model.device)
+    projections = torch.stack([project_tiled(model.eval(), frame, _TILE) for frame in frames])
+    dense = model.evidence(projections[None])[0]
+    model.train(training)
+    values = (dense[0] - dense[1]).clamp(min=0)[None, None]
+    if values.shape[2:] != images.shape[2:]:
+        values = functional.interpolate(values, size=images.shape[2:], mode="bilinear", align_corners=True)
+    evidence: np.ndarray = values[0, 0].float().cpu().numpy()
+    return evidence
 
 
 def _sequences(config: TrainConfig, footage: Footage) -> Iterator[tuple[int, np.ndarray]]:

@@ -109,6 +109,20 @@ class MapsShown:
 
 
 @dataclass(frozen=True)
+class FrameMapShown:
+    """The evidence map of a frame that was asked for with `Control.ask_map`.
+
+    `map` : (h, w) float32, at least 0: where the network tells the order from, in pixels of the prepared movie. Of
+    large frames it is the central part, which begins at `corner` (y, x). `frames` are the indices of the sequence; the
+    last frames of a movie begin none, and the nearest that does is shown.
+    """
+
+    frames: tuple[int, ...]
+    corner: tuple[int, int]
+    map: np.ndarray = field(repr=False)
+
+
+@dataclass(frozen=True)
 class FeaturesShown:
     """The embedding of one frame at the end: `features` : (F, H, W) float32."""
 
@@ -127,4 +141,4 @@ class Finished:
     seconds: float
 
 
-Update = Started | Notice | Progress | EpochEnded | PatchesShown | MapsShown | FeaturesShown | Finished
+Update = Started | Notice | Progress | EpochEnded | PatchesShown | MapsShown | FrameMapShown | FeaturesShown | Finished
