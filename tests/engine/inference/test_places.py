@@ -66,7 +66,7 @@ def test_a_picture_of_the_strongest_places_is_drawn(folder: Path) -> None:
     done = list(draw_strongest_places(folder, folder / "places.png", count=3))
     assert [one.done for one in done] == [1, 2, 3, 4]
     assert {one.total for one in done} == {4}
-    assert done[0].map.shape == (20, 24)
+    assert done[0].map.shape == (40, 48)
     with Image.open(folder / "places.png") as picture:
         assert np.ptp(np.asarray(picture.convert("L"))) > 100
 

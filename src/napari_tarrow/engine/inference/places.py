@@ -94,7 +94,7 @@ def draw_strongest_places(
     firsts = _spread(movie)
     kept: list[AttributionMap] = []
     for one in attribute(trained.network, movie, trained.delta, kind=kind, firsts=firsts):
-        kept.append(one)
+        kept.append(_reduced(one, movie))
         yield one
     places = strongest_places(kept, count)
     maps = {one.frames: one.map for one in kept}
@@ -103,6 +103,13 @@ def draw_strongest_places(
         path,
         f"The {len(places)} strongest places of {movie.movie.name}",
     )
+
+
+def _reduced(one: AttributionMap, movie: PreparedMovie) -> AttributionMap:
+    """Take the map to the prepared movie's pixels."""
+    step = movie.preparation.subsample
+    height, width = movie.shape[2:]
+    return replace(one, map=one.map[step // 2 :: step, step // 2 :: step][:height, :width])
 
 
 def _maxima(one: AttributionMap) -> list[Place]:

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from .pixel_head import PixelHead, pixel_head
 from .tiles import project_tiled
+from .whole_head import WholeHead
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .network import TimeArrowNet
-
-CHUNK = 2**18  # pixels whose gradient is taken at a time
 
 
 def gradcam(
@@ -77,12 +77,12 @@ def gradcam(
     return result
 
 
-@torch.enable_grad()
+@torch.no_grad()
 def gradcam_weights(model: TimeArrowNet, projections: torch.Tensor, class_id: int = 0) -> torch.Tensor:
     """Return `alpha` (T, F): the sum over space of the gradient of a logit with respect to the projections.
 
     In eval mode most heads act at every pixel by itself until the mean over space, and affinely after it. There the
-    gradient at a pixel is that of its evidence divided by the number of pixels, so the sum is taken in chunks.
+    gradient at a pixel is that of its evidence divided by the number of pixels.
 
     Parameters
     ----------
@@ -93,17 +93,13 @@ def gradcam_weights(model: TimeArrowNet, projections: torch.Tensor, class_id: in
     class_id
         Index of the logit.
     """
-    if not model.classification_head.per_pixel:
-        leaf = projections.detach()[None].requires_grad_()
-        (gradient,) = torch.autograd.grad(model.classify(leaf)[0, class_id], leaf)
-        return gradient[0].sum((-2, -1))
     height, width = projections.shape[-2:]
-    alpha = projections.new_zeros(projections.shape[:2])
-    for chunk in projections.detach().split(max(1, CHUNK // width), dim=-2):
-        leaf = chunk[None].requires_grad_()
-        (gradient,) = torch.autograd.grad(model.evidence(leaf)[0, class_id].sum(), leaf)
-        alpha += gradient[0].sum((-2, -1))
-    return alpha / (height * width)
+    return dense_head(model).summed_gradient([*projections], class_id) / (height * width)
+
+
+def dense_head(model: TimeArrowNet) -> PixelHead | WholeHead:
+    """Return the classification head of a network in eval mode as a function of space, with its gradient."""
+    return pixel_head(model) if model.classification_head.per_pixel else WholeHead(model)
 
 
 def _sequence(model: TimeArrowNet, x: torch.Tensor | NDArray[np.floating[Any]]) -> torch.Tensor:

@@ -1,0 +1,157 @@
+"""The map of one sequence, window by window, and from the network's grid to the movie's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch.nn import functional
+
+from ..models.attribution import dense_head
+from ..models.pixel_head import PixelHead
+from ..models.tiles import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..models import TimeArrowNet
+    from ..movies import PreparedMovie
+
+MapKind = Literal["evidence", "change", "gradcam", "contribution", "evidence_change"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which map is made: see `napari_tarrow.engine.inference.attribute`."""
+
+    kind: MapKind = "evidence"
+    class_id: int = 0
+    signed: bool = False
+    all_frames: bool = False
+
+
+class MapMaker:
+    """Makes maps on the network's grid, from blocks of the projections of a sequence's frames.
+
+    Parameters
+    ----------
+    model : TimeArrowNet
+        In eval mode.
+    windows : sequence of Window
+        They tile the projections.
+    """
+
+    def __init__(self, model: TimeArrowNet, windows: tuple[Window, ...], recipe: Recipe) -> None:
+        self.head = dense_head(model)
+        self.recipe = recipe
+        self._device = model.device
+        self._frames = range(model.n_frames)
+        self._windows = windows
+        self._size = windows[-1].y1, windows[-1].x1
+
+    def make(self, block: Callable[[int, Window], torch.Tensor]) -> torch.Tensor:
+        """Return a map, (h, w) float32 on the CPU; where the head coarsens, smaller.
+
+        Parameters
+        ----------
+        block : callable
+            Gives the projections (F, y1 - y0, x1 - x0) of the t-th frame of the sequence in a window.
+        """
+        weights = self._weights(block) if self.recipe.kind in ("change", "gradcam") else None
+        whole = torch.empty(self._size)
+        for window, blocks in self._parts(block):
+            values = self._values(blocks, weights)
+            if isinstance(self.head, PixelHead):
+                whole[window.y0 : window.y1, window.x0 : window.x1] = values
+            else:
+                whole = values.float().cpu()
+        return whole if self.recipe.signed else self._positive(whole)
+
+    def _parts(self, block: Callable[[int, Window], torch.Tensor]) -> Iterator[tuple[Window, list[torch.Tensor]]]:
+        """Yield every window with the frames' blocks; for a head that sees everything at once, the whole frames."""
+        if isinstance(self.head, PixelHead):
+            for window in self._windows:
+                yield window, [block(frame, window).to(self._device) for frame in self._frames]
+        else:
+            yield Window(0, self._size[0], 0, self._size[1]), [self._whole(frame, block) for frame in self._frames]
+
+    def _whole(self, frame: int, block: Callable[[int, Window], torch.Tensor]) -> torch.Tensor:
+        if len(self._windows) == 1:
+            return block(frame, self._windows[0]).to(self._device)
+        parts = ((window, block(frame, window)) for window in self._windows)
+        first, part = next(parts)
+        whole = part.new_empty((len(part), *self._size), device=self._device)
+        whole[:, first.y0 : first.y1, first.x0 : first.x1] = part
+        for window, part in parts:
+            whole[:, window.y0 : window.y1, window.x0 : window.x1] = part
+        return whole
+
+    def _weights(self, block: Callable[[int, Window], torch.Tensor]) -> torch.Tensor:
+        """Return `alpha` (T, F): the gradient of the class's logit, summed over the whole frame."""
+        sums = [self.head.summed_gradient(blocks, self.recipe.class_id) for _, blocks in self._parts(block)]
+        return torch.stack(sums).sum(0) / (self._size[0] * self._size[1])
+
+    def _values(self, blocks: list[torch.Tensor], weights: torch.Tensor | None) -> torch.Tensor:
+        recipe = self.recipe
+        if weights is None:
+            if recipe.kind == "contribution":
+                return self.head.contribution(blocks, recipe.class_id)
+            return self.head.values(blocks, self._against_the_others())
+        maps = [_mixed(block, alpha) for block, alpha in zip(blocks, weights, strict=True)]
+        if recipe.kind == "gradcam":
+            if not recipe.signed:
+                maps = [one.abs_() for one in maps]
+            if not recipe.all_frames:
+                return maps[0]
+        return torch.stack(maps).sum(0)
+
+    def _against_the_others(self) -> torch.Tensor:
+        """Return what evidence weighs the logits by: 1 for the class, -1 / (T - 1) for every other."""
+        count = len(self._frames)
+        mix = torch.full((count,), -1 / max(1, count - 1), device=self._device)
+        mix[self.recipe.class_id] = 1
+        return mix
+
+    def _positive(self, values: torch.Tensor) -> torch.Tensor:
+        return values.clamp_(min=0) if self.recipe.kind.startswith("evidence") else values.abs_()
+
+
+def on_prepared_grid(values: torch.Tensor, movie: PreparedMovie) -> torch.Tensor:
+    """Enlarge a map (h, w) to the prepared frames' size, bilinearly, corners on corners as the reference does."""
+    size = movie.shape[2:]
+    if tuple(values.shape) == size:
+        return values
+    return functional.interpolate(values[None, None], size=size, mode="bilinear", align_corners=True)[0, 0]
+
+
+def on_movie_grid(values: torch.Tensor, movie: PreparedMovie) -> torch.Tensor:
+    """Enlarge a map of the prepared frames to the movie's pixels, bilinearly, centres of blocks on their centres.
+
+    What subsampling dropped at the edge continues the nearest value.
+    """
+    height, width = movie.movie.shape[2:]
+    step = movie.preparation.subsample
+    if step == 1:
+        return values
+    large = functional.interpolate(values[None, None], scale_factor=step, mode="bilinear", align_corners=False)
+    right, below = width - large.shape[-1], height - large.shape[-2]
+    return functional.pad(large, (0, right, 0, below), mode="replicate")[0, 0]
+
+
+def frame_difference(movie: PreparedMovie, frames: tuple[int, ...]) -> torch.Tensor:
+    """Return `mean_t mean_c |x_(t+1) - x_t|` of prepared frames, (h, w) float32."""
+    before = torch.from_numpy(movie.frame(frames[0]))
+    total = torch.zeros(movie.shape[2:])
+    for index in frames[1:]:
+        after = torch.from_numpy(movie.frame(index))
+        total += (after - before).abs_().mean(0)
+        before = after
+    return total / max(1, len(frames) - 1)
+
+
+def _mixed(block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return `sum_f weights_f block_f`, (h, w), without a copy in either memory format."""
+    if block.stride(0) == 1:
+        return block.permute(1, 2, 0) @ weights
+    return (weights @ block.reshape(len(block), -1)).view(block.shape[1:])
