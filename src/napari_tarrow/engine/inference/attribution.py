@@ -123,7 +123,7 @@ class _Row(NamedTuple):
 def _maps(
     model: TimeArrowNet,
     movie: PreparedMovie,
-    rows: list[tuple[int, tuple[int, ...]]],
+    rows: list[_Row],
     recipe: Recipe,
     memory: int | None,
 ) -> Iterator[AttributionMap]:
