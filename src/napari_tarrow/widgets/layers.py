@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
     from ..engine.movies import Movie
 
-__all__ = ["LayerFacts", "describe_layer", "duration", "laid_over", "like", "provenance", "still_there"]
+__all__ = [
+    "LayerFacts",
+    "amount",
+    "describe_layer",
+    "duration",
+    "laid_over",
+    "like",
+    "plain",
+    "provenance",
+    "still_there",
+]
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,15 @@ def still_there(viewer: ViewerModel, layer: Layer | weakref.ref[Layer] | None) -
     """Whether a layer (or what a weak reference points to) is still in the viewer; names do not count."""
     if isinstance(layer, weakref.ref):
         layer = layer()
-    return layer is not None and any(one is layer for one in viewer.layers)
+    return layer is not None and any(plain(one) is plain(layer) for one in viewer.layers)
+
+
+def plain(layer: Layer) -> Layer:
+    """Return the layer itself: napari gives plugins proxies, a new one each time, that die where they are held weakly.
+
+    What `viewer.add_image` returns is one.
+    """
+    return getattr(layer, "__wrapped__", layer)
 
 
 def provenance(
@@ -125,6 +143,15 @@ def duration(value: float) -> str:
     units = {"d": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3}
     unit = next((unit for unit, length in units.items() if value >= length), "ms")
     return f"{value / units[unit]:.4g} {unit}"
+
+
+def amount(size: float) -> str:
+    """Write a number of bytes for people: ``1.2 GB``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
 
 
 def _problem(name: str, axes: str, shape: tuple[int, ...]) -> str | None:

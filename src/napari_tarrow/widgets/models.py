@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from .combo import Combo
 from .preferences import read_preferences
 from .runs import ModelFacts, announcer, describe_model, recent_runs, remember_run, runs_in
 
@@ -30,12 +31,8 @@ class ModelChooser(QWidget):
         super().__init__(parent)
         self._facts: ModelFacts | None = None
         self._chosen_by_hand = False
-        self.list = QComboBox()
-        self.list.setObjectName("model")
+        self.list = Combo("model")
         self.list.setToolTip("Recent runs and model folders")
-        self.list.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.list.setMinimumContentsLength(12)
-        self.list.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.browse_button = QPushButton("Browse…")
         self.browse_button.setToolTip("Choose the folder of a run, of napari-tarrow or of the reference")
         self.sentence = QLabel()

@@ -18,6 +18,21 @@ from ..engine.files import make_folder, read_yaml, write_json
 _MOST = 20  # runs that are kept in mind
 _KWARGS, _STATE, _RUN, _ARGUMENTS = "model_kwargs.yaml", "model_state.pt", "run.yaml", "train_args.yaml"
 
+# Layers of each projection head, the last first, as `TimeArrowNet.embedding` counts them.
+HEAD_LAYERS = {
+    "minimal_batchnorm": ("0: batch norm, the embedding", "1: convolution before it"),
+    "linear": ("0: convolution, the embedding",),
+    "id": ("0: features of the backbone",),
+    "three_3x3convs": (
+        "0: batch norm, the embedding",
+        "1: third convolution",
+        "2: second batch norm",
+        "3: second convolution",
+        "4: first batch norm",
+        "5: first convolution",
+    ),
+}
+
 
 @dataclass(frozen=True)
 class ModelFacts:

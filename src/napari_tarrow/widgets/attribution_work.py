@@ -1,0 +1,209 @@
+"""The work behind the dock "Show attribution": maps, events and their pictures, in a thread, without Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .roomy import roomy
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ..engine.inference.attribution import AttributionMap
+    from ..engine.inference.events import Event
+    from ..engine.movies import Movie, PreparedMovie
+    from ..engine.pictures import Inset
+
+SHOWN = 60  # events that get a picture
+INSET = 48  # pixels a side
+
+
+@dataclass(frozen=True)
+class MapOrder:
+    """What the user asks for.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the model.
+    movie : Movie
+    deltas : tuple of int
+    kind, class_id, signed
+        As in `attribute`.
+    current : int
+        The frame in view, which comes first.
+    device, memory
+        As in `UseConfig`.
+    """
+
+    folder: Path
+    movie: Movie
+    deltas: tuple[int, ...] = (1,)
+    kind: str = "evidence"
+    class_id: int = 0
+    signed: bool = False
+    current: int = 0
+    device: str = "auto"
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
+class MapsBegun:
+    """The arrays (T, H, W) float32, one for each delta, that the maps are written into; 0 where there is none yet."""
+
+    maps: dict[int, NDArray[np.float32]] = field(repr=False)
+    fingerprint: str
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MapWritten:
+    """The map of the sequence that begins with frame `frame` is there; `top` is the value to show brightest."""
+
+    delta: int
+    frame: int
+    top: float
+    done: int
+    total: int
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EventsFound:
+    """Events, strongest first, and the threshold that is suggested for them."""
+
+    events: tuple[Event, ...]
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """The picture of event number `place`."""
+
+    place: int
+    inset: Inset
+
+
+def show_attribution(order: MapOrder, stopping: threading.Event) -> Iterator[Any]:
+    """Yield `MapsBegun`, a `MapWritten` for each sequence, `EventsFound`, and a `Pictured` for each strong event.
+
+    Once `stopping` is set no further maps are made, and the events are those of the maps that are there.
+    """
+    from ..engine.config import UseConfig
+    from ..engine.devices import choose_device
+    from ..engine.inference import read_trained
+    from ..engine.inference.opening import open_for
+    from ..engine.movies import fingerprint
+
+    device, notices = choose_device(order.device)
+    trained = read_trained(order.folder, device)
+    movie, overridden = open_for(trained, UseConfig(model=str(order.folder)), order.movie)
+    n_frames, _, height, width = movie.movie.shape
+    maps = {delta: roomy((n_frames, height, width), np.float32) for delta in order.deltas}
+    yield MapsBegun(maps, fingerprint(movie.movie), (*notices, *overridden))
+    written: list[tuple[int, tuple[int, ...]]] = []
+    for value, frames in _maps(order, trained.network, movie, maps):
+        written.append((value.delta, frames))
+        yield value
+        if stopping.is_set():
+            break
+    yield from _events(order, movie, maps, sorted(written))
+
+
+def outwards(current: int, count: int) -> Iterator[range]:
+    """Yield stretches of frames: the current one first, then alternately after and before what is done, ever longer.
+
+    Whoever works through a stretch in the order of time shares what neighbours have in common.
+    """
+    current = min(max(current, 0), count - 1)
+    yield range(current, current + 1)
+    before, after, length = current, current + 1, 4
+    while before > 0 or after < count:
+        if after < count:
+            yield range(after, min(after + length, count))
+            after = min(after + length, count)
+        if before > 0:
+            yield range(max(before - length, 0), before)
+            before = max(before - length, 0)
+        length = min(2 * length, 64)
+
+
+def picture(movie: Movie, event: Event, map: NDArray[np.float32] | None, size: int = INSET) -> Inset:
+    """Cut both frames of an event, and the map where there is one, out of the movie."""
+    from ..engine.pictures import cut_inset
+
+    numbers = movie.frame_numbers
+    rows = np.searchsorted(numbers, event.pair).clip(max=len(numbers) - 1)
+    frames = np.stack([movie.frame(int(row)).astype(np.float32) for row in rows])
+    values = np.zeros(frames.shape[-2:], np.float32) if map is None else map
+    y, x = (
+        int(np.clip(round(place), 0, side - 1)) for place, side in zip((event.y, event.x), values.shape, strict=True)
+    )
+    delta = event.pair[1] - event.pair[0]
+    return cut_inset(frames, values, y, x, frame=event.pair[0], size=size, score=event.score, delta=delta)
+
+
+def _maps(order: MapOrder, model: Any, movie: PreparedMovie, maps: dict[int, Any]) -> Iterator[tuple[MapWritten, Any]]:
+    from ..engine.errors import UserError
+    from ..engine.inference.attribution import attribute
+    from ..engine.movies import sequences
+
+    numbers, n_frames = movie.movie.frame_numbers, len(movie.movie)
+    firsts = {d: sequences(numbers, range(n_frames), model.n_frames, d)[:, 0] for d in order.deltas}
+    total = sum(map(len, firsts.values()))
+    if not total:
+        raise UserError(f"The movie has no two frames that are {order.deltas[0]} apart. Give a smaller delta.")
+    done = 0
+    for stretch in outwards(order.current, n_frames):
+        wanted = [delta for delta in order.deltas if np.isin(firsts[delta], stretch).any()]
+        if not wanted:
+            continue
+        options: dict[str, Any] = {"kind": order.kind, "class_id": order.class_id, "signed": order.signed}
+        for one in attribute(model, movie, wanted, firsts=list(stretch), memory=order.memory, **options):
+            maps[one.delta][one.frames[0]] = one.map
+            done += 1
+            top = float(np.percentile(np.abs(one.map), 99.9))
+            yield MapWritten(one.delta, one.frames[0], top, done, total, one.notices), one.frames
+
+
+def _events(order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[Any]:
+    from ..engine.inference.events import find_events, suggest_threshold
+
+    found = find_events(_again(order, maps, written), movie)
+    yield EventsFound(tuple(found), suggest_threshold(found))
+    for place, event in enumerate(found[:SHOWN]):
+        values = maps.get(event.pair[1] - event.pair[0])
+        row = int(np.searchsorted(movie.movie.frame_numbers, event.pair[0]))
+        yield Pictured(place, picture(movie.movie, event, None if values is None else np.abs(values[row])))
+
+
+def _again(order: MapOrder, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[AttributionMap]:
+    """Yield the maps that were written, in the order of time, as events are sought in them: at least 0."""
+    from ..engine.inference.attribution import AttributionMap
+
+    for done, (delta, frames) in enumerate(written, 1):
+        values = maps[delta][frames[0]]
+        if order.signed:
+            values = np.maximum(values, 0) if order.kind == "evidence" else np.abs(values)
+        yield AttributionMap(frames, values, done, len(written), delta)
+
+
+def pictures(movie: Movie, events: Sequence[Event]) -> Iterator[Pictured]:
+    """Yield the pictures of events, without maps."""
+    for place, event in enumerate(events):
+        yield Pictured(place, picture(movie, event, None))
+
+
+def draw_sheet(insets: Sequence[Inset], path: Path, title: str) -> Iterator[Any]:
+    """Draw a contact sheet; yields nothing."""
+    from ..engine.pictures import contact_sheet
+
+    contact_sheet(insets, path, title)
+    yield from ()

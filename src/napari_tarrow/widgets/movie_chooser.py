@@ -1,0 +1,154 @@
+"""Choosing a layer of the viewer as the movie, with a sentence about it and its axes, which can be corrected."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING
+
+from qtpy.compat import isalive
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
+
+from .combo import Combo
+from .layers import LayerFacts, describe_layer, plain, still_there
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+_NONE = "Open a movie first: it becomes a layer, and is listed here."
+
+
+class LayerList(Combo):
+    """The viewer's layers of some kinds, kept up to date; they are held weakly.
+
+    Parameters
+    ----------
+    viewer
+    kinds
+        Classes of layers.
+    nothing
+        A first entry for "none of them"; without it, none is offered.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, kinds: tuple[type[Layer], ...], nothing: str = "") -> None:
+        super().__init__()
+        self._viewer, self._kinds, self._nothing = viewer, kinds, nothing
+        self._listed: list[weakref.ref[Layer]] = []
+        self._known: weakref.ref[Layer] | None = None
+        for event in (viewer.layers.events.inserted, viewer.layers.events.removed, viewer.layers.events.reordered):
+            event.connect(self._fill)
+        self.currentIndexChanged.connect(self._announce)
+        self._fill()
+
+    @property
+    def layer(self) -> Layer | None:
+        """The chosen layer, if it is still in the viewer."""
+        index = self.currentIndex() - bool(self._nothing)
+        layer = self._listed[index]() if 0 <= index < len(self._listed) else None
+        return layer if still_there(self._viewer, layer) else None
+
+    def choose(self, layer: Layer) -> None:
+        """Choose a layer of the viewer."""
+        for index, known in enumerate(self._listed):
+            if known() is plain(layer):
+                self.setCurrentIndex(index + bool(self._nothing))
+
+    def _fill(self, event: object = None) -> None:
+        """List the layers anew, topmost first, and keep the chosen one."""
+        del event
+        if not isalive(self):
+            return
+        before = self._known() if self._known is not None else None
+        layers = [plain(layer) for layer in self._viewer.layers if self._offered(layer)][::-1]
+        self.blockSignals(True)
+        self.clear()
+        if self._nothing:
+            self.addItem(self._nothing)
+        for layer in layers:
+            self.addItem(layer.name)
+            layer.events.name.disconnect(self._fill)
+            layer.events.name.connect(self._fill)
+        self._listed = [weakref.ref(layer) for layer in layers]
+        self.setCurrentIndex(self._place(layers, before))
+        self.blockSignals(False)
+        self._announce()
+
+    def _offered(self, layer: Layer) -> bool:
+        """Whether it is of our kinds, and none that we made ourselves."""
+        return isinstance(layer, self._kinds) and "napari_tarrow" not in layer.metadata
+
+    def _place(self, layers: list[Layer], before: Layer | None) -> int:
+        active = None if self._nothing else self._viewer.layers.selection.active
+        for wanted in (before, active):
+            for index, layer in enumerate(layers):
+                if wanted is not None and layer is plain(wanted):
+                    return index + bool(self._nothing)
+        return 0 if self._nothing or layers else -1
+
+    def _announce(self) -> None:
+        layer = self.layer
+        before = self._known() if self._known is not None else None
+        self.setToolTip(layer.name if layer is not None else "")
+        if layer is not before or layer is None:
+            self._known = None if layer is None else weakref.ref(layer)
+            self.changed.emit()
+
+
+class MovieChooser(QWidget):
+    """A list of image layers, the axes of the chosen one, and a sentence about it or about what hinders.
+
+    Signals
+    -------
+    changed()
+        Another layer, other axes, or another state of the layer.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        from napari.layers import Image, Labels
+
+        super().__init__()
+        self.facts: LayerFacts | None = None
+        self.list = LayerList(viewer, (Image, Labels))
+        self.list.setObjectName("layer")
+        self.axes = QLineEdit()
+        self.axes.setObjectName("axes")
+        self.axes.setMaxLength(5)
+        self.axes.setFixedWidth(64)
+        self.axes.setToolTip("Axes of the layer, one letter each: T time, C channel, Z, Y, X. Correct them if wrong.")
+        self.sentence = QLabel()
+        self.sentence.setObjectName("layer_sentence")
+        self.sentence.setWordWrap(True)
+        self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        row = QHBoxLayout()
+        row.addWidget(self.list, 1)
+        row.addWidget(self.axes)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.addLayout(row)
+        box.addWidget(self.sentence)
+        self.list.changed.connect(self._another_layer)
+        self.axes.textEdited.connect(self.look)
+        self._another_layer()
+
+    @property
+    def layer(self) -> Layer | None:
+        """The chosen layer."""
+        return self.list.layer
+
+    def look(self) -> None:
+        """Read the layer anew; its data may have been replaced."""
+        layer = self.layer
+        self.facts = None if layer is None else describe_layer(layer, self.axes.text())
+        self.sentence.setText(_NONE if self.facts is None else self.facts.problem or self.facts.sentence)
+        self.changed.emit()
+
+    def _another_layer(self) -> None:
+        layer = self.layer
+        self.axes.setText("" if layer is None else describe_layer(layer).axes.replace("?", ""))
+        self.axes.setEnabled(layer is not None)
+        self.look()
