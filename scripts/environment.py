@@ -19,8 +19,8 @@ CONSTRAINTS = ROOT / "scripts" / "constraints.txt"
 CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
 
 
-def prepare(folder: Path, extras: str = "") -> Path:
-    """Make or update the virtual environment in `folder` and install the project there; return its Python."""
+def prepare(folder: Path, extras: str = "", *packages: str) -> Path:
+    """Make or update the virtual environment in `folder`, with the project and more `packages`; return its Python."""
     start = time.monotonic()
     if sys.version_info < (3, 11):
         sys.exit(f"napari-tarrow needs Python 3.11 or newer, this is {_version()}: run the script with a newer one.")
@@ -31,7 +31,7 @@ def prepare(folder: Path, extras: str = "") -> Path:
         must_run([sys.executable, "-m", "venv", "--clear", str(folder)])
     say("Installing napari-tarrow and what it needs (the first time: some minutes on a slow line)")
     _install_torch(python)
-    must_run([*_pip(python), "--constraint", str(CONSTRAINTS), f"{ROOT}{extras}"])
+    must_run([*_pip(python), "--constraint", str(CONSTRAINTS), f"{ROOT}{extras}", *packages])
     say(f"Ready after {time.monotonic() - start:.0f} s: {folder}")
     return python
 
@@ -46,9 +46,9 @@ def run(command: list[str], cwd: Path | None = None, **variables: str) -> int:
             continue  # the command was interrupted as well, and may be saving
 
 
-def must_run(command: list[str]) -> None:
-    """Run `command`; end with its exit code unless that is 0."""
-    code = run(command)
+def must_run(command: list[str], **variables: str) -> None:
+    """Run `command` with additional environment variables; end with its exit code unless that is 0."""
+    code = run(command, **variables)
     if code:
         sys.exit(code)
 
@@ -111,6 +111,18 @@ def _ensure_venv() -> None:
 def install_debian_packages(*packages: str) -> None:
     """Install `packages` with apt-get; only where it exists, as root."""
     say(f"Installing Debian packages: {' '.join(packages)}")
-    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-    must_run(["apt-get", "update", "-qq"])
-    must_run(["apt-get", "install", "-qq", "--yes", "--no-install-recommends", *packages])
+    for command in _apt(packages):
+        must_run(command, DEBIAN_FRONTEND="noninteractive")
+
+
+def try_debian_packages(*packages: str) -> bool:
+    """Install `packages` where there is apt-get and the right to use it; return whether they are there now."""
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        return False
+    say(f"Installing Debian packages: {' '.join(packages)}")
+    return not any(run(command, DEBIAN_FRONTEND="noninteractive") for command in _apt(packages))
+
+
+def _apt(packages: tuple[str, ...]) -> list[list[str]]:
+    install = ["apt-get", "install", "-qq", "--yes", "--no-install-recommends", *packages]
+    return [["apt-get", "update", "-qq"], install]
