@@ -148,7 +148,7 @@ def _plain(annotation: Any) -> Any:
 
 
 def _help(field: FieldInfo, values: dict[str, Any]) -> str:
-    shown = [f"{label}: {_written(value)}" for label, value in values.items() if value not in (None, ())]
+    shown = [f"{label}: {_written(value)}" for label, value in values.items() if value not in (None, (), "")]
     end = f" ({'; '.join(shown)})" if shown else ""
     return f"{field.description}{end}".replace("%", "%%")
 

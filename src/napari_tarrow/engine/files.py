@@ -75,6 +75,21 @@ def _put(beside: Path, path: Path) -> None:
     beside.replace(path)
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Within the block, what the system says against writing `path` becomes a sentence.
+
+    Raises
+    ------
+    UserError
+        If the disk is full or the place cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _explained(error, path) from error
+
+
 def check_writable(folder: Path) -> None:
     """Refuse a folder that could not be made or written to, without making it.
 

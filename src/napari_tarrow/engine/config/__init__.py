@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .embedding import EmbedConfig
 from .training import CHANGEABLE, INTERACTIVE, TrainConfig
 from .using import UseConfig
 
-__all__ = ["CHANGEABLE", "INTERACTIVE", "TrainConfig", "UseConfig"]
+__all__ = ["CHANGEABLE", "INTERACTIVE", "EmbedConfig", "TrainConfig", "UseConfig"]

@@ -1,0 +1,318 @@
+"""`napari-tarrow-embed`: the dense embedding of a movie, its components as colours, and a table of its objects."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from ..engine.config import EmbedConfig
+from ..engine.errors import UserError
+from ..engine.files import user_path
+from .running import INTERRUPTED
+from .using import follow, open_use, read_use, run_use
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from ..engine.inference.stores import EmbeddingPlan, ImageStore
+    from ..engine.movies import Movie
+    from ..engine.training.control import Control
+    from .progress import ProgressPrinter
+
+PROGRAM = "napari-tarrow-embed"
+_DESCRIPTION = """
+Compute the dense embedding of every frame of a movie with a trained model, and write it frame by frame. Normalisation,
+subsampling and channels are those that the model was trained with.
+"""
+_EPILOG = f"""
+Examples: `{PROGRAM} MODEL movie.tif -o embedding.zarr` writes the embedding, with `--pca 3` a colour movie of its
+principal components as well; `{PROGRAM} MODEL movie.tif --labels nuclei.tif --table nuclei.csv` writes only the mean
+embedding of every nucleus. What was stopped or killed goes on with the same command.
+"""
+_TIFS = (".tif", ".tiff")
+_TABLES = (".csv", ".parquet")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Embed a movie as a command line says.
+
+    Parameters
+    ----------
+    argv
+        The words after the command's name; those of this process where nothing is given.
+
+    Returns
+    -------
+    int
+        Exit code: 0 all is written, 2 something to mend (said in one line), 130 stopped.
+    """
+    return run_use(PROGRAM, lambda: _embed(sys.argv[1:] if argv is None else argv))
+
+
+def _embed(argv: Sequence[str]) -> int:
+    config = read_use(PROGRAM, _DESCRIPTION, _EPILOG, EmbedConfig, argv)
+    targets = _targets(config)
+
+    from ..engine.training.control import Control
+    from .progress import ProgressPrinter
+    from .stopping import stopping
+
+    printer, control = ProgressPrinter(), Control()
+    try:
+        with stopping(control), ExitStack() as closing:
+            _Job(config, targets, printer, control, closing).run()
+    except _StoppedError:
+        kept = "Finished frames are kept: the same command goes on." if targets.resumable else "Nothing is kept."
+        printer.line(f"Stopped. {kept}")
+        return INTERRUPTED
+    return 0
+
+
+@dataclass(frozen=True)
+class _Targets:
+    """What is to be written; None is not."""
+
+    image: Path | None
+    components: Path | None
+    table: Path | None
+
+    @property
+    def tif(self) -> bool:
+        return self.image is not None and self.image.suffix.lower() in _TIFS
+
+    @property
+    def resumable(self) -> bool:
+        return self.image is not None and not self.tif
+
+    def __iter__(self) -> Iterator[Path]:
+        return (path for path in (self.image, self.components, self.table) if path is not None)
+
+
+class _StoppedError(Exception):
+    """The user asked to stop, and something is left to do."""
+
+
+AnyStep = TypeVar("AnyStep", bound=Any)
+
+
+class _Job:
+    """What one command line asks for, one thing after the other."""
+
+    def __init__(
+        self, config: EmbedConfig, targets: _Targets, printer: ProgressPrinter, control: Control, closing: ExitStack
+    ) -> None:
+        self._config, self._targets = config, targets
+        self._printer, self._control, self._closing = printer, control, closing
+
+    def run(self) -> None:
+        config = self._config
+        self._check()
+        plan, labels = self._open()
+        if self._targets.image is None:
+            assert labels is not None
+            self._pool(plan.blocks(memory=config.memory), plan, labels)
+            return
+        store = self._image(plan, self._targets.image)
+        colours = self._colours(plan, self._targets.components)
+        self._embed(store, plan)
+        if colours is not None:
+            self._colour(store, colours)
+        if labels is not None:
+            from ..engine.inference.stores import stored_parts
+
+            self._pool(stored_parts(store, indices=plan.frames), plan, labels)
+
+    def _check(self) -> None:
+        """Refuse what cannot be, before anything is read."""
+        from ..engine.inference.object_table import check_table
+        from ..engine.inference.stores import check_apart
+
+        config = self._config
+        sources = {"model": config.model, "movie": config.movie, "labels": config.labels}
+        for path in self._targets:
+            check_apart(path, [(name, source) for name, source in sources.items() if source])
+        if self._targets.table:
+            check_table(self._targets.table, overwrite=config.overwrite)
+
+    def _open(self) -> tuple[EmbeddingPlan, Movie | None]:
+        from ..engine.inference.pooling import open_labels
+        from ..engine.inference.stores import plan_embedding
+
+        config = self._config
+        trained, movie = open_use(config, self._printer)
+        labels = open_labels(config.labels, movie.movie, n_images=config.n_images) if config.labels else None
+        whole = self._targets.tif or self._targets.image is None
+        dtype: Literal["float16", "float32"] = config.dtype or ("float32" if whole else "float16")
+        plan = plan_embedding(
+            trained.network, movie, layer=config.layer, grid=config.grid, dtype=dtype, frames=config.frames
+        )
+        if config.pca > plan.shape[1]:
+            raise UserError(f"--pca {config.pca} asks for more components than the embedding has: {plan.shape[1]}.")
+        return plan, labels
+
+    def _image(self, plan: EmbeddingPlan, path: Path) -> ImageStore:
+        from ..engine.inference.stores import in_words, open_store, open_tif_store
+
+        frames, features, height, width = plan.shape
+        besides = frames * self._config.pca * height * width
+        self._printer.line(
+            f"Embedding of {frames:,} frames: {features} features of {height:,} x {width:,} pixels, {plan.dtype};"
+            f" up to {in_words(frames * plan.frame_bytes)}{f' and {in_words(besides)} for colours' * bool(besides)}."
+        )
+        options: dict[str, Any] = {
+            "calibration": plan.calibration,
+            "overwrite": self._config.overwrite,
+            "besides": besides,
+            "advice": "--grid network makes it smaller." * plan.repeated,
+        }
+        if self._targets.tif:
+            store: ImageStore = open_tif_store(path, plan.shape, plan.dtype, **options)
+        else:
+            settings = plan.settings()
+            version = self._config.ome_zarr
+            store = open_store(path, plan.shape, plan.dtype, settings, version=version, about=self._about(), **options)
+        self._closing.callback(store.close)
+        return store
+
+    def _colours(self, plan: EmbeddingPlan, path: Path | None) -> ImageStore | None:
+        from ..engine.inference.stores import open_store, open_tif_store
+
+        if path is None:
+            return None
+        count = self._config.pca
+        shape = (plan.shape[0], count, *plan.shape[2:])
+        options: dict[str, Any] = {"calibration": plan.calibration, "overwrite": self._config.overwrite}
+        if self._targets.tif:
+            store: ImageStore = open_tif_store(path, shape, "uint8", rgb=count == 3, **options)
+        else:
+            settings = {**plan.settings(), "embedding": plan.dtype}
+            version = self._config.ome_zarr
+            store = open_store(path, shape, "uint8", settings, version=version, about=self._about(), **options)
+        self._closing.callback(store.close)
+        return store
+
+    def _embed(self, store: ImageStore, plan: EmbeddingPlan) -> None:
+        from ..engine.inference.stores import fill
+
+        finished = plan.shape[0] - len(store.missing)
+        if finished:
+            goes_on = "going on with the others" if store.missing else "nothing is left to do"
+            self._printer.line(f"{finished:,} of {plan.shape[0]:,} frames are there already; {goes_on}.")
+        for _ in self._following(fill(store, plan, self._config.memory), "Embedding"):
+            pass
+        store.close()
+        self._printer.line(f"{'Embedding:':<12}{store.path}")
+
+    def _colour(self, store: ImageStore, colours: ImageStore) -> None:
+        from ..engine.inference.components import ComponentFit
+        from ..engine.inference.stores import stored_parts
+
+        if colours.missing:
+            fit = ComponentFit(self._config.pca)
+            for part in self._following(stored_parts(store), "Fitting components"):
+                fit.add(part.values)
+            components = fit.result()
+            shares = ", ".join(f"{share:.1%}" for share in components.explained)
+            self._printer.line(f"Components explain {shares} of the variance.")
+            for part in self._following(stored_parts(store, colours.missing), "Writing components"):
+                colours.write_block(part.index, part.y, part.x, components.apply(part.values))
+            colours.close()
+        self._printer.line(f"{'Components:':<12}{colours.path}")
+
+    def _pool(self, parts: Iterable[Any], plan: EmbeddingPlan, labels: Movie) -> None:
+        from ..engine.inference.object_table import table_writer
+        from ..engine.inference.pooling import FramePool, read_labels
+
+        path = self._targets.table
+        assert path is not None
+        numbers = plan.movie.movie.frame_numbers
+        rows = 0
+        with table_writer(path, plan.shape[1]) as add:
+            for part in self._following(parts, "Pooling objects"):
+                if part.y == part.x == 0:
+                    frame = int(numbers[part.index])
+                    pool = FramePool(read_labels(labels, part.index), plan.shape[2:], step=plan.step, frame=frame)
+                pool.add(part.y, part.x, part.values)
+                if part.last:
+                    table = pool.table()
+                    add(table)
+                    rows += len(table)
+        self._printer.line(f"{'Objects:':<12}{path} ({rows:,} rows)")
+
+    def _about(self) -> dict[str, Any]:
+        from .. import __version__
+
+        return {"version": __version__, "model_folder": self._config.model, "movie_path": self._config.movie}
+
+    def _following(self, parts: Iterable[AnyStep], doing: str) -> Iterator[AnyStep]:
+        """Pass on parts with a line of progress.
+
+        Raises
+        ------
+        _StoppedError
+            If it was asked for, and this is not the end.
+        """
+        whole = False
+        for part in follow(parts, self._printer, self._control, doing):
+            yield part
+            whole = part.last and part.done == part.total
+        if self._control.stopping and not whole:
+            raise _StoppedError
+
+
+def _targets(config: EmbedConfig) -> _Targets:
+    """Decide what is written where.
+
+    Raises
+    ------
+    UserError
+        If options contradict each other, or nothing is asked for.
+    """
+    image = _image_path(config)
+    table = None
+    if config.table is not None and config.labels is None:
+        raise UserError("--table is a table of objects. Give their --labels as well.")
+    if config.pca and image is None:
+        raise UserError("--pca needs the embedding. Give -o OUT.zarr as well.")
+    if config.labels is not None:
+        if config.table is not None:
+            table = user_path(config.table)
+        elif image is not None:
+            table = _beside(image, "_objects", ".csv")
+        else:
+            raise UserError("--labels makes a table. Say where it goes with --table TABLE.csv, or give -o OUT.zarr.")
+    if image is None and table is None:
+        raise UserError(
+            "Nothing is to be written. Give -o OUT.zarr for the embedding, or --labels LABELS --table TABLE.csv for a"
+            " table of objects."
+        )
+    components = _beside(image, f"_pca{config.pca}") if image is not None and config.pca else None
+    return _Targets(image, components, table)
+
+
+def _image_path(config: EmbedConfig) -> Path | None:
+    if config.output is None:
+        if config.tif:
+            raise UserError("--tif says how, not where. Give -o OUT.tif as well.")
+        return None
+    path = user_path(config.output)
+    ending = path.suffix.lower()
+    if ending in _TABLES:
+        raise UserError(f"-o {config.output} is a table. Give it with --table, and its objects with --labels.")
+    if config.tif and ending == ".zarr":
+        raise UserError(f"-o {config.output} and --tif contradict each other. Leave --tif out, or name a .tif.")
+    if not config.tif and ending not in _TIFS:
+        return path if ending == ".zarr" else path.with_name(f"{path.name}.zarr")
+    if config.dtype == "float16":
+        raise UserError("A tif of float16 cannot be opened in Fiji. Leave --dtype out, or write OME-Zarr.")
+    return path if ending in _TIFS else path.with_name(f"{path.name}.tif")
+
+
+def _beside(image: Path, word: str, ending: str | None = None) -> Path:
+    """Return the name of what belongs to an image: ``OUT_pca3.zarr`` for ``OUT.zarr``."""
+    stem = image.name.removesuffix(image.suffix)
+    inner = ".ome" if stem.endswith(".ome") else ""
+    return image.with_name(f"{stem.removesuffix('.ome')}{word}{ending or inner + image.suffix}")

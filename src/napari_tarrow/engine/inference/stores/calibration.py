@@ -1,0 +1,72 @@
+"""What the pixels of an output are in seconds and micrometres, and how OME-Zarr says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ...movies import Movie
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scale and place of an output's pixels.
+
+    Attributes
+    ----------
+    interval : float or None
+        Seconds between consecutive frame numbers of the movie, where it says.
+    pixel_size : (y, x) or None
+        Micrometres per pixel of the movie, where it says.
+    step : int
+        Pixels of the movie along a side of an output's pixel.
+    first, stride : int
+        Number of the first frame, and numbers from one frame to the next.
+    """
+
+    interval: float | None = None
+    pixel_size: tuple[float, float] | None = None
+    step: int = 1
+    first: int = 0
+    stride: int = 1
+
+    @classmethod
+    def of(cls, movie: Movie, *, step: int = 1, first: int = 0, stride: int = 1) -> Calibration:
+        """Take over what a movie says of itself."""
+        return cls(movie.interval, movie.pixel_size, step, first, stride)
+
+    @property
+    def scale(self) -> tuple[float, float, float, float]:
+        """Size of a pixel along t, c, y and x; in frames and pixels of the movie where no unit is known."""
+        y, x = self.pixel_size or (1.0, 1.0)
+        return (self.interval or 1.0) * self.stride, 1.0, y * self.step, x * self.step
+
+    @property
+    def translation(self) -> tuple[float, float, float, float]:
+        """Centre of the first pixel, from that of the movie's first pixel in frame 0.
+
+        A pixel that stands for ``step`` pixels of the movie has its centre ``(step - 1) / 2`` of them further on.
+        """
+        y, x = self.pixel_size or (1.0, 1.0)
+        beside = (self.step - 1) / 2
+        return (self.interval or 1.0) * self.first, 0.0, y * beside, x * beside
+
+    def axes(self) -> list[dict[str, str]]:
+        """Describe the axes t, c, y and x as OME-Zarr does since version 0.4."""
+        time = {"unit": "second"} if self.interval else {}
+        space = {"unit": "micrometer"} if self.pixel_size else {}
+        return [
+            {"name": "t", "type": "time", **time},
+            {"name": "c", "type": "channel"},
+            {"name": "y", "type": "space", **space},
+            {"name": "x", "type": "space", **space},
+        ]
+
+    def multiscale(self, name: str, path: str) -> dict[str, Any]:
+        """Return the entry of ``multiscales`` for an image of one level."""
+        transformations: list[dict[str, Any]] = [{"type": "scale", "scale": list(self.scale)}]
+        if any(self.translation):
+            transformations.append({"type": "translation", "translation": list(self.translation)})
+        level = {"path": path, "coordinateTransformations": transformations}
+        return {"name": name, "axes": self.axes(), "datasets": [level]}
