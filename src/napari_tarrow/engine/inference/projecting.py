@@ -38,14 +38,15 @@ class Projector:
         What `blocks` yields, row by row; together the whole frame. They stay as they are.
     """
 
-    def __init__(
-        self, model: TimeArrowNet, movie: PreparedMovie, *, layer: int = 0, memory: int | None = None
-    ) -> None:
+    def __init__(self, model: TimeArrowNet, movie: PreparedMovie, *, layer: int = 0, memory: int | None = None) -> None:
         self.movie, self.device = movie, model.device
         self._tiles = Tiles(model.backbone, model.projection_head.until(layer), movie.shape[2:])
         self.shape = (model.n_features, *self._tiles.whole.shape)
         self.windows = split(self._tiles.whole, (1024, 1024) if model.backbone.local else self._tiles.whole.shape)
         self._notices: list[str] = []
+
+    def keep_free(self, bytes: int) -> None:
+        """Leave so much of the memory to what is made of the projections."""
 
     def blocks(self, index: int) -> Iterator[tuple[Window, torch.Tensor]]:
         """Yield the projections of frame `index`, (F, y1 - y0, x1 - x0) float32 on the model's device, per window."""

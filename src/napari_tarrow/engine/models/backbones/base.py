@@ -52,6 +52,10 @@ class Backbone(nn.Module):
         """Return where, in the output of `core`, the output for an image side of `size` begins."""
         return 0
 
+    def lead(self, size: int) -> int:
+        """Return how many pixels `pad` puts before an image side of `size`."""
+        return self.offset(size) * self.downscale
+
     def length(self, size: int) -> int:
         """Return the output side for an image side of `size`."""
         return -(-size // self.downscale)

@@ -83,6 +83,10 @@ class ResNet18(Backbone):
         """Return the images with sides that are multiples of 32, padded by reflection, centred."""
         return pad_to_multiple(x, self.grid, mode="reflect")
 
+    def lead(self, size: int) -> int:
+        """Return how many pixels `pad` puts before an image side of `size`."""
+        return -size % self.grid // 2
+
     def needs(self, span: Span) -> Span:
         """Return the pixels of a padded image on which the output pixels `span` depend."""
         for layer in reversed(self._module):

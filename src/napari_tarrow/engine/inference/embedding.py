@@ -1,0 +1,213 @@
+"""Dense embeddings of whole movies, frame by frame or block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from .projecting import Projector, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import torch
+
+    from ..models import TimeArrowNet
+    from ..movies import PreparedMovie
+
+__all__ = ["EmbeddedBlock", "EmbeddedFrame", "embed", "embed_blocks"]
+
+Grid = Literal["movie", "network"]
+Precision = Literal["float16", "float32"]
+
+
+@dataclass(frozen=True)
+class EmbeddedFrame:
+    """The embedding of one frame.
+
+    Attributes
+    ----------
+    index : int
+        Of the frame in the movie.
+    embedding : (F, H, W) float32 or float16
+    done, total : int
+        How many frames are done, this one included, of how many.
+    notices : tuple of str
+        What the user should know of what happened meanwhile, such as that tiles became smaller.
+    """
+
+    index: int
+    embedding: np.ndarray = field(repr=False)
+    done: int
+    total: int
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EmbeddedBlock:
+    """A part of the embedding of one frame.
+
+    Attributes
+    ----------
+    index : int
+        Of the frame in the movie.
+    y, x : int
+        Where the part begins in the frame's embedding.
+    values : (F, h, w) float32 or float16
+    last : bool
+        Whether the frame is complete with it.
+    done, total : int
+        How many frames are done, of how many.
+    notices : tuple of str
+        What the user should know of what happened meanwhile.
+    """
+
+    index: int
+    y: int
+    x: int
+    values: np.ndarray = field(repr=False)
+    last: bool
+    done: int
+    total: int
+    notices: tuple[str, ...] = ()
+
+
+def embed(
+    model: TimeArrowNet,
+    movie: PreparedMovie,
+    *,
+    layer: int = 0,
+    dtype: Precision = "float32",
+    grid: Grid = "movie",
+    frames: Sequence[int] | None = None,
+    memory: int | None = None,
+) -> Iterator[EmbeddedFrame]:
+    """Yield the embedding of every frame; each frame is read and projected once.
+
+    Parameters
+    ----------
+    model : TimeArrowNet
+        In eval mode, on any device; it is not changed.
+    movie : PreparedMovie
+    layer : int
+        Of the projection head, as in `TimeArrowNet.embedding`; 0 is the last.
+    dtype : {"float32", "float16"}
+        Of the result; what is computed is float32.
+    grid : {"movie", "network"}
+        ``movie``: on the movie's pixels, with every value repeated over the pixels that it stands for where subsampling
+        or the network make it coarser; pixels of an incomplete block at the edge take the nearest. ``network``: as the
+        network gives it.
+    frames : sequence of int, optional
+        Indices of the frames that are wanted, in this order; all without it.
+    memory : int, optional
+        Bytes that the process (on a GPU: what it holds there) may take, two embedded frames included: the one in work
+        and the one that was yielded before it. Without it, most of what is free.
+
+    Raises
+    ------
+    UserError
+        If a frame cannot be read, or the memory does not suffice.
+    """
+    chosen = range(movie.shape[0]) if frames is None else frames
+    projector = Projector(model, movie, layer=layer, memory=memory)
+    size = Places(model, movie, grid).size
+    projector.keep_free(2 * projector.shape[0] * size[0] * size[1] * np.dtype(dtype).itemsize)
+    whole: np.ndarray | None = None
+    for block in _blocks(model, movie, projector, chosen, dtype, grid):
+        if block.values.shape[1:] == size:
+            whole = block.values
+        else:
+            if whole is None:
+                whole = np.empty((len(block.values), *size), dtype)
+            height, width = block.values.shape[1:]
+            whole[:, block.y : block.y + height, block.x : block.x + width] = block.values
+        if block.last:
+            yield EmbeddedFrame(block.index, whole, block.done, block.total, block.notices)
+            whole = None
+
+
+def embed_blocks(
+    model: TimeArrowNet,
+    movie: PreparedMovie,
+    *,
+    layer: int = 0,
+    dtype: Precision = "float32",
+    grid: Grid = "movie",
+    frames: Sequence[int] | None = None,
+    memory: int | None = None,
+) -> Iterator[EmbeddedBlock]:
+    """Yield the embedding of every frame in blocks, so that a whole one need not fit into memory.
+
+    The parameters are those of `embed`; the blocks of a frame follow each other, row by row, and cover it once.
+
+    Raises
+    ------
+    UserError
+        If a frame cannot be read, or the memory does not suffice.
+    """
+    chosen = range(movie.shape[0]) if frames is None else frames
+    projector = Projector(model, movie, layer=layer, memory=memory)
+    yield from _blocks(model, movie, projector, chosen, dtype, grid)
+
+
+def _blocks(
+    model: TimeArrowNet,
+    movie: PreparedMovie,
+    projector: Projector,
+    frames: Sequence[int],
+    dtype: Precision,
+    grid: Grid,
+) -> Iterator[EmbeddedBlock]:
+    places = Places(model, movie, grid)
+    for done, index in enumerate(frames, 1):
+        for window, block in projector.blocks(index):
+            y, x, values = places.place(window, block, dtype)
+            last = window == projector.windows[-1]
+            notices = projector.take_notices()
+            yield EmbeddedBlock(index, y, x, values, last, done - (not last), len(frames), notices)
+
+
+class Places:
+    """Where the network's pixels lie in an embedding.
+
+    Attributes
+    ----------
+    size : (H, W)
+        Of the embedding.
+    repeated : int
+        Pixels of the embedding along the side of a pixel of the network.
+    """
+
+    def __init__(self, model: TimeArrowNet, movie: PreparedMovie, grid: Grid) -> None:
+        prepared = movie.shape[2:]
+        self._rows = self._columns = np.empty(0, np.int64)
+        if grid == "network":
+            self.repeated = 1
+            self.size = model.backbone.length(prepared[0]), model.backbone.length(prepared[1])
+        else:
+            self.repeated = movie.preparation.subsample * model.downscale
+            self.size = movie.movie.shape[2:]
+            self._rows, self._columns = (
+                _sources(model, side, small, movie.preparation.subsample)
+                for side, small in zip(self.size, prepared, strict=True)
+            )
+
+    def place(self, window: Window, block: torch.Tensor, dtype: Precision) -> tuple[int, int, np.ndarray]:
+        """Return where a block (F, h, w) of the network's pixels begins in the embedding, and its values there."""
+        values = block.cpu().numpy().astype(dtype, order="C", copy=False)
+        if self.repeated == 1:
+            return window.y0, window.x0, np.ascontiguousarray(values)
+        (y0, y1), (x0, x1) = (
+            np.searchsorted(sources, ends) for sources, ends in ((self._rows, window[:2]), (self._columns, window[2:]))
+        )
+        rows, columns = self._rows[y0:y1] - window.y0, self._columns[x0:x1] - window.x0
+        return int(y0), int(x0), values[:, rows[:, None], columns]
+
+
+def _sources(model: TimeArrowNet, side: int, prepared: int, subsample: int) -> np.ndarray:
+    """Return the network's pixel that each of `side` pixels of the movie takes its value from, rising."""
+    pixels = np.arange(side) // subsample
+    sources: np.ndarray = (pixels + model.backbone.lead(prepared)) // model.downscale
+    return sources.clip(0, model.backbone.length(prepared) - 1)
