@@ -78,7 +78,7 @@ class Ledger:
     def _append(self, line: str) -> None:
         with writing(self.path), self.path.open("ab") as file:
             if file.tell() and not _ends_whole(self.path):
-                line = f"\n{line}"
+                line = f" torn\n{line}"  # else half a number would become a whole one
             file.write(f"{line}\n".encode())
             file.flush()
             os.fsync(file.fileno())
