@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .attribution import AttributeConfig, MapKind
 from .embedding import EmbedConfig
 from .training import CHANGEABLE, INTERACTIVE, TrainConfig
 from .using import UseConfig
 
-__all__ = ["CHANGEABLE", "INTERACTIVE", "EmbedConfig", "TrainConfig", "UseConfig"]
+__all__ = ["CHANGEABLE", "INTERACTIVE", "AttributeConfig", "EmbedConfig", "MapKind", "TrainConfig", "UseConfig"]

@@ -6,10 +6,11 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
+from ..config import MapKind
 from ..errors import UserError
 from ..movies import sequences
 from ..options import hint
-from .maps import MapKind, MapMaker, Recipe, frame_difference, on_movie_grid, on_prepared_grid
+from .maps import MapMaker, Recipe, frame_difference, on_movie_grid, on_prepared_grid
 from .projecting import ProjectionCache, Projector
 
 if TYPE_CHECKING:

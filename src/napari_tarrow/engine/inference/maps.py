@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch.nn import functional
@@ -15,10 +15,11 @@ from ..models.tiles import Window
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import numpy as np
+
+    from ..config import MapKind
     from ..models import TimeArrowNet
     from ..movies import PreparedMovie
-
-MapKind = Literal["evidence", "change", "gradcam", "contribution", "evidence_change"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class MapMaker:
                 whole[window.y0 : window.y1, window.x0 : window.x1] = values
             else:
                 whole = values.float().cpu()
-        return whole if self.recipe.signed else self._positive(whole)
+        return whole if self.recipe.signed else _size(whole, self.recipe.kind)
 
     def _parts(self, block: Callable[[int, Window], torch.Tensor]) -> Iterator[tuple[Window, list[torch.Tensor]]]:
         """Yield every window with the frames' blocks; for a head that sees everything at once, the whole frames."""
@@ -113,8 +114,11 @@ class MapMaker:
         mix[self.recipe.class_id] = 1
         return mix
 
-    def _positive(self, values: torch.Tensor) -> torch.Tensor:
-        return values.clamp_(min=0) if self.recipe.kind.startswith("evidence") else values.abs_()
+
+def without_signs(signed: np.ndarray, kind: MapKind) -> np.ndarray:
+    """Return a signed map as it is without ``signed``: the positive part of evidence, the size of the others."""
+    sizes: np.ndarray = _size(torch.tensor(signed), kind).numpy()
+    return sizes
 
 
 def on_prepared_grid(values: torch.Tensor, movie: PreparedMovie) -> torch.Tensor:
@@ -148,6 +152,11 @@ def frame_difference(movie: PreparedMovie, frames: tuple[int, ...]) -> torch.Ten
         total += (after - before).abs_().mean(0)
         before = after
     return total / max(1, len(frames) - 1)
+
+
+def _size(values: torch.Tensor, kind: MapKind) -> torch.Tensor:
+    """Take the signs away, in place."""
+    return values.clamp_(min=0) if kind.startswith("evidence") else values.abs_()
 
 
 def _mixed(block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
