@@ -58,12 +58,12 @@ class AttributionWidget(UseDock):
         self.kind.setToolTip("\n".join(f"{words}: {tip}" for words, tip in _KINDS.values()))
         self.direction = Combo("class_id")
         self.direction.setToolTip("Which answer of the network is explained; forwards is the true order of the frames.")
-        self.signed = QCheckBox("signed: also what speaks against")
+        self.signed = QCheckBox("signed, also what speaks against")
         self.signed.setObjectName("signed")
-        self.form.addRow("Delta", self.deltas)
-        self.form.addRow("Map", self.kind)
-        self.form.addRow("Explain", self.direction)
-        self.form.addRow("", self.signed)
+        self._add_row("Delta", self.deltas)
+        self._add_row("Map", self.kind)
+        self._add_row("Explain", self.direction)
+        self._add_row("", self.signed)
         self.events = EventsPanel(napari_viewer, self._chosen_movie)
         self.model.changed.connect(self._suit_model)
         self.deltas.textEdited.connect(self._refresh)
@@ -161,8 +161,8 @@ class AttributionWidget(UseDock):
         if self._source is not None and not still_there(self.viewer, self._source):
             return f"The layer {self._name} was removed: the work has ended."
         if self._stopped:
-            return f"Stopped: {_maps(self._written)} there, and the events are those in them."
-        return f"Done: {_maps(self._written)} there."
+            return f"Stopped: {_maps(self._written)} shown, and the events are those in them."
+        return f"Done: {_maps(self._written)} shown."
 
     def _chosen_movie(self) -> tuple[Any, LayerFacts] | None:
         """Return the layer that is chosen as movie, and what it is; None where it is none."""

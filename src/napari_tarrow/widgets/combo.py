@@ -1,14 +1,23 @@
-"""A list to choose from that never cuts a long name off, but shortens it in its middle."""
+"""Labels of equal width, and a list to choose from that shortens a long name in its middle instead of cutting it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QStyle, QStyleOptionComboBox, QStylePainter
+from qtpy.QtWidgets import QComboBox, QLabel, QStyle, QStyleOptionComboBox, QStylePainter
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QPaintEvent
+
+LABEL_WIDTH = 58  # pixels of the labels before the fields of a dock
+
+
+def titled(words: str) -> QLabel:
+    """Return a label that stands before a field; all are equally wide, unless their words need more."""
+    label = QLabel(words)
+    label.setMinimumWidth(LABEL_WIDTH)
+    return label
 
 
 class Combo(QComboBox):

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from ..engine.errors import UserError
+from .combo import titled
 from .layers import duration, still_there
 from .models import ModelChooser
 from .movie_chooser import MovieChooser
@@ -55,8 +56,8 @@ class UseDock(QWidget):
         self._source: weakref.ref[Layer] | None = None  # the layer that the job works on
         self._stopped = False
         self._begin = 0.0
-        self.movie = MovieChooser(viewer)
-        self.model = ModelChooser()
+        self.movie = MovieChooser(viewer, "Movie")
+        self.model = ModelChooser("Model")
         self.go = QPushButton(action)
         self.stop = QPushButton("Stop")
         self.stop.setToolTip("End now and keep what is done")
@@ -70,9 +71,8 @@ class UseDock(QWidget):
         self.box.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         self.form = QFormLayout()
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.DontWrapRows)
-        self.form.addRow("Movie", self.movie)
-        self.form.addRow("Model", self.model)
+        self.box.addWidget(self.movie)
+        self.box.addWidget(self.model)
         self.box.addLayout(self.form)
         viewer.layers.events.removed.connect(self._layer_gone)
 
@@ -162,6 +162,9 @@ class UseDock(QWidget):
         return None
 
     # how it is laid out
+
+    def _add_row(self, words: str, field: QWidget | QLayout) -> None:
+        self.form.addRow(titled(words), field)
 
     def _add_run_bar(self) -> None:
         row = QHBoxLayout()

@@ -63,10 +63,11 @@ class EmbeddingWidget(UseDock):
         self.where.addItem(_DISK)
         self.choose_button = QPushButton("Choose…")
         self.choose_button.setToolTip("Choose the zarr; one that was begun with these settings is gone on with")
-        self.size = note("")
-        self.size.setObjectName("size")
+        self.size_note = note("")
+        self.size_note.setObjectName("size")
         self.labels = LayerList(napari_viewer, (Labels,), nothing="none")
         self.labels.setObjectName("labels")
+        self.labels.setStatusTip("A labels layer whose objects get the mean embedding as features")
         self._lay_out()
         self.model.changed.connect(self._suit_model)
         self.where.currentIndexChanged.connect(self._refresh)
@@ -91,15 +92,10 @@ class EmbeddingWidget(UseDock):
         row = QHBoxLayout()
         row.addWidget(self.where, 1)
         row.addWidget(self.choose_button)
-        self.form.addRow("Layer", self.head_layer)
-        self.form.addRow("Keep", row)
-        self.form.addRow("", self.size)
-        self.form.addRow("Objects", self.labels)
-        self.labels.setToolTip("A labels layer whose objects get the mean embedding as features")
-        for index in range(self.form.rowCount()):
-            item = self.form.itemAt(index, self.form.ItemRole.LabelRole)
-            if item is not None and item.widget() is not None:
-                item.widget().setMinimumWidth(0)
+        self._add_row("Layer", self.head_layer)
+        self._add_row("Objects", self.labels)
+        self._add_row("Keep", row)
+        self.form.addRow(self.size_note)
 
     def _suit_model(self) -> None:
         facts = self.model.facts
@@ -120,7 +116,7 @@ class EmbeddingWidget(UseDock):
 
     def _refresh(self) -> None:
         super()._refresh()
-        self.size.setText(self._size())
+        self.size_note.setText(self._size())
 
     def _size(self) -> str:
         """Say what will be written, before it is."""
@@ -220,7 +216,7 @@ class EmbeddingWidget(UseDock):
             self._pooled = " The labels layer was removed."
             return
         count = put_features(labels, pooled.table, self._record["napari_tarrow"])
-        self._pooled = f" {count} objects of {labels.name} have it as features."
+        self._pooled = f" {count} objects of {labels.name} have the mean embedding as features."
 
     def _ended(self, result: Any) -> str:
         del result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from ..engine.inference.object_table import ObjectTable
     from ..engine.inference.stores import ZarrStore
-    from ..engine.movies import Movie, PreparedMovie
+    from ..engine.inference.stores.filling import EmbeddingPlan
+    from ..engine.movies import Movie
 
 _LEFT = 0.8  # of the free memory that the channels may take
 COLOURS = 3
@@ -115,24 +117,28 @@ def compute_embedding(order: EmbeddingOrder, stopping: threading.Event) -> Itera
     from ..engine.devices import choose_device
     from ..engine.inference import read_trained
     from ..engine.inference.opening import open_for
+    from ..engine.inference.stores.filling import plan_embedding
     from ..engine.movies import fingerprint
 
     device, notices = choose_device(order.device)
     trained = read_trained(order.folder, device)
     movie, overridden = open_for(trained, UseConfig(model=str(order.folder)), order.movie)
-    kept = _Kept(order, trained.network, movie)
-    n_frames, _, height, width = movie.movie.shape
+    plan = plan_embedding(
+        trained.network, movie, layer=order.layer, dtype="float32" if order.store is None else "float16"
+    )
+    kept = _Kept(order, plan)
+    n_frames, _, height, width = plan.shape
     colours = roomy((n_frames, COLOURS, height, width), np.uint8)
     yield EmbeddingBegun(kept.shown, colours, fingerprint(movie.movie), (*notices, *overridden))
-    yield from _frames(order, trained.network, movie, kept, colours, stopping)
+    with contextlib.closing(kept):
+        yield from _frames(order, plan, kept, colours, stopping)
 
 
 class _Kept:
     """The embedding while it is made: in memory, or in a zarr on the disk that may hold some frames already."""
 
-    def __init__(self, order: EmbeddingOrder, model: Any, movie: PreparedMovie) -> None:
-        n_frames, _, height, width = movie.movie.shape
-        self.shape = (n_frames, int(model.n_features), height, width)
+    def __init__(self, order: EmbeddingOrder, plan: EmbeddingPlan) -> None:
+        self.shape = plan.shape
         self._store: ZarrStore | None = None
         self._array: NDArray[np.float32] = np.empty(0, np.float32)
         self._there: set[int] = set()
@@ -140,8 +146,8 @@ class _Kept:
             _check_memory(4 * math.prod(self.shape))
             self._array = np.zeros(self.shape, np.float32)
         else:
-            self._store = _open_store(order.store, order.layer, model, movie, self.shape)
-            self._there = set(range(n_frames)) - set(self._store.missing)
+            self._store = _open_store(order.store, plan)
+            self._there = set(range(self.shape[0])) - set(self._store.missing)
 
     @property
     def shown(self) -> NDArray[np.float32] | Path:
@@ -157,7 +163,7 @@ class _Kept:
         if self._store is None:
             self._array[index] = embedding
         else:
-            self._store.write(index, embedding.astype(np.float16))
+            self._store.write(index, embedding)
         self._there.add(index)
 
     def read(self, index: int) -> NDArray[Any]:
@@ -169,13 +175,19 @@ class _Kept:
             frame[:, y : y + part.shape[1], x : x + part.shape[2]] = part
         return frame
 
+    def close(self) -> None:
+        """End writing."""
+        if self._store is not None:
+            self._store.close()
 
-def _open_store(path: Path, layer: int, model: Any, movie: PreparedMovie, shape: tuple[int, int, int, int]) -> Any:
-    from ..engine.inference.stores import Calibration, check_space, embedding_settings, open_store
 
-    check_space(path, 2 * math.prod(shape))
-    settings = embedding_settings(model, movie, layer=layer, grid="movie", frames=list(range(shape[0])))
-    return open_store(path, shape, np.float16, settings, calibration=Calibration.of(movie.movie))
+def _open_store(path: Path, plan: EmbeddingPlan) -> ZarrStore:
+    from ..engine.inference.stores import open_store
+
+    try:
+        return open_store(path, plan.shape, plan.dtype, plan.settings(), calibration=plan.calibration)
+    except UserError as error:
+        raise UserError(str(error).replace(", or give --overwrite to replace it", "")) from error
 
 
 def _check_memory(needed: int) -> None:
@@ -192,16 +204,16 @@ def _check_memory(needed: int) -> None:
 
 
 def _frames(
-    order: EmbeddingOrder, model: Any, movie: PreparedMovie, kept: _Kept, colours: Any, stopping: threading.Event
+    order: EmbeddingOrder, plan: EmbeddingPlan, kept: _Kept, colours: Any, stopping: threading.Event
 ) -> Iterator[Any]:
     from ..engine.inference.components import ComponentFit
     from ..engine.inference.embedding import embed
     from ..engine.inference.pooling import open_labels, pool, read_labels
 
-    labels = None if order.labels is None else open_labels(order.labels, movie.movie)
+    labels = None if order.labels is None else open_labels(order.labels, plan.movie.movie)
     frames = [frame for stretch in outwards(order.current, kept.shape[0]) for frame in stretch]
     missing = [frame for frame in frames if not kept.has(frame)]
-    steps = embed(model, movie, layer=order.layer, grid="movie", frames=missing, memory=order.memory)
+    steps = embed(plan.model, plan.movie, layer=order.layer, dtype=plan.dtype, frames=missing, memory=order.memory)
     fit = ComponentFit(min(COLOURS, kept.shape[1]))
     tables, preview, limits = [], None, (0.0, 1.0)
     for done, frame in enumerate(frames, 1):

@@ -73,7 +73,7 @@ class EventsLayer:
                     face_color="transparent",
                     border_color="score" if len(coordinates) else "white",
                     border_colormap="plasma",
-                    border_width=0.12,
+                    border_width=0.07,
                     metadata=metadata,
                     **like(movie, axes=facts.axes, own=facts.axes),
                 )

@@ -72,6 +72,7 @@ class EventsPanel(QWidget):
         box.addWidget(self.slider)
         box.addWidget(self.gallery, 1)
         box.addLayout(row)
+        box.addStretch(0)
         self.slider.valueChanged.connect(self._apply_threshold)
         self.gallery.clicked.connect(self.visit)
         self.gallery.ticked.connect(self.tick)
@@ -257,8 +258,8 @@ class EventsPanel(QWidget):
 
     def _update(self) -> None:
         some = bool(self._events)
-        self.slider.setEnabled(some)
-        self.save_button.setEnabled(some)
+        for part in (self.slider, self.gallery, self.save_button, self.sheet_button):
+            part.setVisible(some)
         self.sheet_button.setEnabled(bool(self._insets))
         true, false = self._ticks.count(True), self._ticks.count(False)
         ticked = f" {true} ticked true, {false} false." if true or false else ""

@@ -153,7 +153,7 @@ class EventCard(QFrame):
 
         limits = contrast(inset.frames)
         for label, frame in zip(self._pictures, inset.frames, strict=False):
-            label.setPixmap(_pixmap(grey(frame, limits)))
+            label.setPixmap(_pixmap(grey(frame, limits), inside=np.isfinite(frame).all(0)))
 
     def set_tick(self, tick: bool | None) -> None:
         """Show what the user said."""
@@ -199,10 +199,12 @@ def _tick_button(sign: str, tip: str) -> QToolButton:
     return button
 
 
-def _pixmap(rgb: np.ndarray) -> QPixmap:
-    pixels = np.ascontiguousarray(np.clip(rgb * 255, 0, 255).astype(np.uint8))
+def _pixmap(rgb: np.ndarray, inside: np.ndarray) -> QPixmap:
+    """Return a thumbnail of a picture (H, W, 3), transparent beyond the movie's edge."""
+    alpha = inside[..., None]
+    pixels = np.ascontiguousarray(np.concatenate([np.clip(rgb, 0, 1), alpha], axis=-1) * 255, np.uint8)
     height, width = pixels.shape[:2]
-    image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+    image = QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGBA8888)
     return QPixmap.fromImage(image).scaled(
         SIDE, SIDE, Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from .combo import Combo
+from .combo import Combo, titled
 from .preferences import read_preferences
 from .runs import ModelFacts, announcer, describe_model, recent_runs, remember_run, runs_in
 
@@ -19,6 +19,11 @@ _NONE = "No model yet. Train one in the dock Train TAP, or browse for the folder
 class ModelChooser(QWidget):
     """A list of recent runs with a button to browse for others, and a sentence about the chosen one.
 
+    Parameters
+    ----------
+    title
+        A label before the list, `LABEL_WIDTH` wide, so that it stands in line with the rows of a form.
+
     Signals
     -------
     changed()
@@ -27,8 +32,8 @@ class ModelChooser(QWidget):
 
     changed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, title: str = "") -> None:
+        super().__init__()
         self._facts: ModelFacts | None = None
         self._chosen_by_hand = False
         self.list = Combo("model")
@@ -38,7 +43,7 @@ class ModelChooser(QWidget):
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
         self.sentence.setObjectName("model_sentence")
-        self._lay_out()
+        self._lay_out(title)
         self.list.activated.connect(self._by_hand)
         self.list.currentIndexChanged.connect(self._describe)
         self.browse_button.clicked.connect(self.browse)
@@ -78,9 +83,11 @@ class ModelChooser(QWidget):
         if self.folder is not None:
             remember_run(folder)
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, title: str) -> None:
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
+        if title:
+            row.addWidget(titled(title))
         row.addWidget(self.list, 1)
         row.addWidget(self.browse_button)
         box = QVBoxLayout(self)
@@ -105,7 +112,7 @@ class ModelChooser(QWidget):
         self._describe()
 
     def _add(self, place: int, path: Path) -> None:
-        self.list.insertItem(place, path.name, str(path))
+        self.list.insertItem(place, path.name.split("_backbone_")[0] or path.name, str(path))
         self.list.setItemData(place, str(path), Qt.ItemDataRole.ToolTipRole)
 
     def _index(self, path: Path) -> int:

@@ -9,7 +9,7 @@ from qtpy.compat import isalive
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
-from .combo import Combo
+from .combo import Combo, titled
 from .layers import LayerFacts, describe_layer, plain, still_there
 
 if TYPE_CHECKING:
@@ -100,6 +100,12 @@ class LayerList(Combo):
 class MovieChooser(QWidget):
     """A list of image layers, the axes of the chosen one, and a sentence about it or about what hinders.
 
+    Parameters
+    ----------
+    viewer
+    title
+        A label before the list, `LABEL_WIDTH` wide, so that it stands in line with the rows of a form.
+
     Signals
     -------
     changed()
@@ -108,7 +114,7 @@ class MovieChooser(QWidget):
 
     changed = Signal()
 
-    def __init__(self, viewer: ViewerModel) -> None:
+    def __init__(self, viewer: ViewerModel, title: str = "") -> None:
         from napari.layers import Image, Labels
 
         super().__init__()
@@ -118,13 +124,15 @@ class MovieChooser(QWidget):
         self.axes = QLineEdit()
         self.axes.setObjectName("axes")
         self.axes.setMaxLength(5)
-        self.axes.setFixedWidth(64)
+        self.axes.setFixedWidth(52)
         self.axes.setToolTip("Axes of the layer, one letter each: T time, C channel, Z, Y, X. Correct them if wrong.")
         self.sentence = QLabel()
         self.sentence.setObjectName("layer_sentence")
         self.sentence.setWordWrap(True)
         self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         row = QHBoxLayout()
+        if title:
+            row.addWidget(titled(title))
         row.addWidget(self.list, 1)
         row.addWidget(self.axes)
         box = QVBoxLayout(self)

@@ -20,11 +20,11 @@ _KWARGS, _STATE, _RUN, _ARGUMENTS = "model_kwargs.yaml", "model_state.pt", "run.
 
 # Layers of each projection head, the last first, as `TimeArrowNet.embedding` counts them.
 HEAD_LAYERS = {
-    "minimal_batchnorm": ("0: batch norm, the embedding", "1: convolution before it"),
-    "linear": ("0: convolution, the embedding",),
-    "id": ("0: features of the backbone",),
+    "minimal_batchnorm": ("0: batch norm (last)", "1: convolution"),
+    "linear": ("0: convolution (last)",),
+    "id": ("0: the backbone's features",),
     "three_3x3convs": (
-        "0: batch norm, the embedding",
+        "0: batch norm (last)",
         "1: third convolution",
         "2: second batch norm",
         "3: second convolution",
