@@ -1,0 +1,83 @@
+"""Which maxima belong to one process: followed over time from its strongest moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from .peaks import Peaks, Scale
+
+# In radii of the movie's objects: how far a process moves from one map to the next, and what else belongs to it.
+_MOVES, _BELONGS = 2.0, 3.5
+_KEEPS = 0.5  # share of its greatest strength that a process has while it is followed
+_MISSING = 1  # maps in a row in which it may be missing
+_AROUND = 2  # maps before and after each of its moments in which what is near belongs to it
+_LONGEST = 20  # maps before and after its strongest moment
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, named by its strongest maximum: which map (`layer`), which of its maxima (`peak`), how strong."""
+
+    layer: int
+    peak: int
+    score: float
+
+
+def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
+    """Yield processes, strongest first; every maximum belongs to at most one.
+
+    Parameters
+    ----------
+    layers : sequence of Peaks
+        In the order of time.
+    scale : Scale
+    """
+    free = [np.ones(len(layer.scores), bool) for layer in layers]
+    owners = np.repeat(np.arange(len(layers)), [len(layer.scores) for layer in layers])
+    peaks = np.concatenate([np.arange(len(layer.scores)) for layer in layers] or [np.zeros(0, int)])
+    scores = np.concatenate([layer.scores for layer in layers] or [np.zeros(0)])
+    for index in np.argsort(-scores, kind="stable"):
+        layer, peak = int(owners[index]), int(peaks[index])
+        if not free[layer][peak]:
+            continue
+        for moment, place in _followed(layers, layer, peak, _MOVES * scale.radius):
+            _take(layers, free, moment, place, _BELONGS * scale.radius)
+        yield Process(layer, peak, float(scores[index]))
+
+
+def _followed(
+    layers: Sequence[Peaks], layer: int, peak: int, reach: float
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield where a process is, map by map: its strongest moment, then forwards and backwards from it."""
+    start, weakest = layers[layer].places[peak], _KEEPS * layers[layer].scores[peak]
+    yield layer, start
+    for step in (1, -1):
+        place, missing, moment = start, 0, layer + step
+        while 0 <= moment < len(layers) and abs(moment - layer) <= _LONGEST and missing <= _MISSING:
+            found = _next(layers[moment], place, reach, weakest)
+            missing = 0 if found is not None else missing + 1
+            if found is not None:
+                place = found
+                yield moment, place
+            moment += step
+
+
+def _next(peaks: Peaks, place: NDArray[np.float64], reach: float, weakest: float) -> NDArray[np.float64] | None:
+    """Return the strongest maximum within reach that is strong enough."""
+    near = np.flatnonzero((np.hypot(*(peaks.places - place).T) <= reach) & (peaks.scores >= weakest))
+    return peaks.places[near[0]] if len(near) else None
+
+
+def _take(
+    layers: Sequence[Peaks], free: list[NDArray[np.bool_]], moment: int, place: NDArray[np.float64], reach: float
+) -> None:
+    for index in range(max(0, moment - _AROUND), min(len(layers), moment + _AROUND + 1)):
+        free[index] &= np.hypot(*(layers[index].places - place).T) > reach

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
+from napari_tarrow.engine.movies.object_radius import object_radius
+
+
+def discs(radius: float, side: int = 300, count: int = 12) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:side, :side]
+    frames = np.zeros((3, side, side), np.float32)
+    for frame in frames:
+        for y, x in rng.uniform(0, side, (count, 2)):
+            frame[(rows - y) ** 2 + (columns - x) ** 2 <= radius**2] = 1
+    return frames
+
+
+@pytest.mark.parametrize("radius", [6, 12, 24])
+def test_the_radius_of_discs_is_found_to_a_fifth(radius):
+    movie = PreparedMovie(open_movie(discs(radius)), Preparation("movie"))
+    assert object_radius(movie) == pytest.approx(0.81 * radius, rel=0.2)  # two discs overlap by half 0.81 radii apart
+
+
+def test_the_radius_is_in_pixels_of_the_movie_when_it_is_subsampled():
+    frames = discs(16)
+    whole, half = (object_radius(PreparedMovie(open_movie(frames), Preparation("movie", subsample=s))) for s in (1, 2))
+    assert half == pytest.approx(whole, rel=0.1)
+
+
+def test_grain_counts_as_small_objects():
+    frames = np.random.default_rng(0).uniform(size=(3, 64, 64)).astype(np.float32)
+    assert object_radius(PreparedMovie(open_movie(frames), Preparation("movie"))) == 4
+
+
+def test_objects_as_large_as_the_frame_are_bounded():
+    frames = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (3, 64, 1))
+    assert object_radius(PreparedMovie(open_movie(frames), Preparation("movie"))) <= 8
