@@ -1,45 +1,57 @@
-"""Tables of all training options, made from their one description whenever the docs are built."""
+"""Tables of all options, made from their one description whenever the docs are built."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from napari_tarrow.engine.config import TrainConfig
+from napari_tarrow.engine.config import AttributeConfig, EmbedConfig, TrainConfig
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-PLACE = "<!-- the tables -->"
-_HEAD = "| option | `paper` | `interactive` | what it does |\n|---|---|---|---|\n"
+    from napari_tarrow.engine.options import Options
+
+SETS: dict[str, type[Options]] = {"train": TrainConfig, "embed": EmbedConfig, "attribute": AttributeConfig}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def with_tables(source: str) -> str:
-    """Put the tables in their place in a page."""
-    return source.replace(PLACE, tables())
+    """Put the tables in their places in a page: where it says ``<!-- options of train -->``."""
+    return re.sub(r"<!-- options of (\w+) -->", lambda found: tables(SETS[found[1]]), source)
 
 
-def tables() -> str:
+def tables(options: type[Options]) -> str:
     """One table per group of options, in the order of the form."""
     groups: dict[str, list[str]] = {}
-    for name, field in TrainConfig.model_fields.items():
+    for name, field in options.model_fields.items():
         extra: Any = field.json_schema_extra
-        groups.setdefault(extra["group"], []).append(_row(name, field, extra))
-    return "\n".join(f"## {group}\n\n{_HEAD}{''.join(rows)}" for group, rows in groups.items())
+        groups.setdefault(extra["group"], []).append(_row(options, name, field, extra))
+    return "\n".join(f"### {group}\n\n{_head(options)}{''.join(rows)}" for group, rows in groups.items())
 
 
-def _row(name: str, field: FieldInfo, extra: dict[str, Any]) -> str:
+def _head(options: type[Options]) -> str:
+    columns = ["option", *(f"`{preset}`" for preset in options.presets or ()), "what it does"]
+    if not options.presets:
+        columns.insert(1, "default")
+    return f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}\n"
+
+
+def _row(options: type[Options], name: str, field: FieldInfo, extra: dict[str, Any]) -> str:
     option = f"`--{name}`" if not extra["flag"] else f"`{extra['flag']}`, `--{name}`"
     if extra["basic"]:
         option = f"**{option}**"
-    values = [_value(preset.get(name, field.default)) for preset in TrainConfig.presets.values()]
-    if name == "preset":
-        values = ["`paper`", "`interactive`"]
-    elif values[0] == values[1]:
-        values[1] = ""
     meaning = " ".join(part for part in (field.description, _choices(field), _limits(field)) if part)
-    cells = (text.replace("|", r"\|") for text in (option, *values, meaning))
+    cells = (text.replace("|", r"\|") for text in (option, *_values(options, name, field), meaning))
     return f"| {' | '.join(cells)} |\n"
+
+
+def _values(options: type[Options], name: str, field: FieldInfo) -> list[str]:
+    """Return what an option is where it is not given: in each preset, empty where that is as in the first."""
+    if name == "preset":
+        return [f"`{preset}`" for preset in options.presets]
+    first, *others = [_value(preset.get(name, field.default)) for preset in options.presets.values() or ({},)]
+    return [first, *("" if other == first else other for other in others)]
 
 
 def _choices(field: FieldInfo) -> str:
