@@ -190,7 +190,7 @@ class Places:
             self.repeated = movie.preparation.subsample * model.downscale
             self.size = movie.movie.shape[2:]
             self._rows, self._columns = (
-                _sources(model, side, small, movie.preparation.subsample)
+                sources(model, side, small, movie.preparation.subsample)
                 for side, small in zip(self.size, prepared, strict=True)
             )
 
@@ -206,8 +206,18 @@ class Places:
         return int(y0), int(x0), values[:, rows[:, None], columns]
 
 
-def _sources(model: TimeArrowNet, side: int, prepared: int, subsample: int) -> np.ndarray:
-    """Return the network's pixel that each of `side` pixels of the movie takes its value from, rising."""
+def sources(model: TimeArrowNet, side: int, prepared: int, subsample: int) -> np.ndarray:
+    """Return the network's pixel that each of `side` pixels of the movie takes its value from, rising, ``(side,)``.
+
+    Parameters
+    ----------
+    model : TimeArrowNet
+    side, prepared : int
+        Pixels along one axis of the movie, and of the frames that the network gets.
+    subsample : int
+        Pixels of the movie along a side of theirs.
+    """
     pixels = np.arange(side) // subsample
-    sources: np.ndarray = (pixels + model.backbone.lead(prepared)) // model.downscale
-    return sources.clip(0, model.backbone.length(prepared) - 1)
+    backbone = model.backbone
+    found: np.ndarray = (pixels + backbone.lead(prepared)) // backbone.downscale - backbone.offset(prepared)
+    return found.clip(0, backbone.length(prepared) - 1)
