@@ -7,11 +7,12 @@ import re
 import threading
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QLineEdit, QWidget
 
+from ..engine.config.attribution import MapKind
 from ..engine.errors import UserError
 from .attribution_work import EventsFound, MapOrder, MapsBegun, MapWritten, Pictured, show_attribution
 from .combo import Combo
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
 
     from .layers import LayerFacts
 
-_KINDS = {
-    "evidence": ("evidence", "where the network sees the direction of time; finds events best"),
-    "change": ("change", "the signed sum of both frames' Grad-CAMs: where features changed"),
+_KINDS: dict[str, tuple[str, str]] = {
+    "evidence": ("evidence", "where the network sees the direction of time"),
+    "change": ("change", "how its weighted features changed"),
     "gradcam": ("Grad-CAM", "as published, of the first frame"),
+    "contribution": ("contribution", "gradient times activation"),
+    "evidence_change": ("evidence x difference", "evidence times the difference of the frames"),
 }
 
 
@@ -52,7 +55,8 @@ class AttributionWidget(UseDock):
         self.deltas.setObjectName("deltas")
         self.deltas.setToolTip("Time steps between the two frames, in frames; several with commas: a layer for each.")
         self.kind = Combo("kind")
-        for number, (kind, (words, tip)) in enumerate(_KINDS.items()):
+        for number, kind in enumerate(get_args(MapKind)):
+            words, tip = _KINDS.get(kind, (kind, ""))
             self.kind.addItem(words, kind)
             self.kind.setItemData(number, tip, Qt.ItemDataRole.ToolTipRole)
         self.kind.setToolTip("\n".join(f"{words}: {tip}" for words, tip in _KINDS.values()))
@@ -134,7 +138,12 @@ class AttributionWidget(UseDock):
         if layer is None or not still_there(self.viewer, layer) or self._facts is None or self._order is None:
             return
         order, facts = self._order, self._facts
-        options = {"deltas": list(order.deltas), "map": order.kind, "class": order.class_id, "signed": order.signed}
+        options = {
+            "delta": list(order.deltas),
+            "map": order.kind,
+            "class_id": order.class_id,
+            "signed": order.signed,
+        }
         self._record = provenance(model=str(order.folder), configuration=options, data=begun.fingerprint)
         for delta, values in begun.maps.items():
             suffix = f" delta {delta}" if len(begun.maps) > 1 else ""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ..engine.pictures import Inset
 
 SHOWN = 60  # events that get a picture
-INSET = 48  # pixels a side
 
 
 @dataclass(frozen=True)
@@ -108,9 +107,9 @@ def show_attribution(order: MapOrder, stopping: threading.Event) -> Iterator[Any
     n_frames, _, height, width = movie.movie.shape
     maps = {delta: roomy((n_frames, height, width), np.float32) for delta in order.deltas}
     yield MapsBegun(maps, fingerprint(movie.movie), (*notices, *overridden))
-    written: list[tuple[int, tuple[int, ...]]] = []
+    written: list[tuple[tuple[int, ...], int]] = []
     for value, frames in _maps(order, trained.network, movie, maps):
-        written.append((value.delta, frames))
+        written.append((frames, value.delta))
         yield value
         if stopping.is_set():
             break
@@ -135,31 +134,15 @@ def outwards(current: int, count: int) -> Iterator[range]:
         length = min(2 * length, 64)
 
 
-def picture(movie: Movie, event: Event, map: NDArray[np.float32] | None, size: int = INSET) -> Inset:
-    """Cut both frames of an event, and the map where there is one, out of the movie."""
-    from ..engine.pictures import cut_inset
-
-    numbers = movie.frame_numbers
-    rows = np.searchsorted(numbers, event.pair).clip(max=len(numbers) - 1)
-    frames = np.stack([movie.frame(int(row)).astype(np.float32) for row in rows])
-    values = np.zeros(frames.shape[-2:], np.float32) if map is None else map
-    y, x = (
-        int(np.clip(round(place), 0, side - 1)) for place, side in zip((event.y, event.x), values.shape, strict=True)
-    )
-    delta = event.pair[1] - event.pair[0]
-    return cut_inset(frames, values, y, x, frame=event.pair[0], size=size, score=event.score, delta=delta)
-
-
 def _maps(order: MapOrder, model: Any, movie: PreparedMovie, maps: dict[int, Any]) -> Iterator[tuple[MapWritten, Any]]:
-    from ..engine.errors import UserError
     from ..engine.inference.attribution import attribute
     from ..engine.movies import sequences
 
     numbers, n_frames = movie.movie.frame_numbers, len(movie.movie)
     firsts = {d: sequences(numbers, range(n_frames), model.n_frames, d)[:, 0] for d in order.deltas}
     total = sum(map(len, firsts.values()))
-    if not total:
-        raise UserError(f"The movie has no two frames that are {order.deltas[0]} apart. Give a smaller delta.")
+    if not all(map(len, firsts.values())):
+        attribute(model, movie, order.deltas)  # says which of them is longer than the movie
     done = 0
     for stretch in outwards(order.current, n_frames):
         wanted = [delta for delta in order.deltas if np.isin(firsts[delta], stretch).any()]
@@ -174,6 +157,7 @@ def _maps(order: MapOrder, model: Any, movie: PreparedMovie, maps: dict[int, Any
 
 
 def _events(order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[Any]:
+    from ..engine.inference.event_pictures import event_inset
     from ..engine.inference.events import find_events, suggest_threshold
 
     found = find_events(_again(order, maps, written), movie)
@@ -181,24 +165,26 @@ def _events(order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written
     for place, event in enumerate(found[:SHOWN]):
         values = maps.get(event.pair[1] - event.pair[0])
         row = int(np.searchsorted(movie.movie.frame_numbers, event.pair[0]))
-        yield Pictured(place, picture(movie.movie, event, None if values is None else np.abs(values[row])))
+        yield Pictured(place, event_inset(movie.movie, event, None if values is None else np.abs(values[row])))
 
 
 def _again(order: MapOrder, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[AttributionMap]:
     """Yield the maps that were written, in the order of time, as events are sought in them: at least 0."""
     from ..engine.inference.attribution import AttributionMap
 
-    for done, (delta, frames) in enumerate(written, 1):
+    for done, (frames, delta) in enumerate(written, 1):
         values = maps[delta][frames[0]]
         if order.signed:
-            values = np.maximum(values, 0) if order.kind == "evidence" else np.abs(values)
+            values = np.maximum(values, 0) if order.kind.startswith("evidence") else np.abs(values)
         yield AttributionMap(frames, values, done, len(written), delta)
 
 
 def pictures(movie: Movie, events: Sequence[Event]) -> Iterator[Pictured]:
     """Yield the pictures of events, without maps."""
+    from ..engine.inference.event_pictures import event_inset
+
     for place, event in enumerate(events):
-        yield Pictured(place, picture(movie, event, None))
+        yield Pictured(place, event_inset(movie, event, None))
 
 
 def draw_sheet(insets: Sequence[Inset], path: Path, title: str) -> Iterator[Any]:
