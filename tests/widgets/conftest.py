@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
@@ -25,6 +26,31 @@ def growing_square() -> np.ndarray:
 @pytest.fixture
 def growing() -> np.ndarray:
     return growing_square()
+
+
+@pytest.fixture(autouse=True)
+def _own_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the list of recent runs, and the folder of runs, of whoever runs the tests as they are."""
+    monkeypatch.setenv("NAPARI_TARROW_CONFIG", str(tmp_path / "configuration"))
+    monkeypatch.setattr("napari_tarrow.widgets.preferences.Path.home", lambda: tmp_path / "home")
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    """Folder of a tiny network with random weights that takes one channel."""
+    return random_model(tmp_path / "runs" / "tiny_backbone_unet_16fmaps")
+
+
+def random_model(folder: Path, **options: object) -> Path:
+    """Write a network with random weights: small, but with all parts of a real one."""
+    import torch
+
+    from napari_tarrow.engine.models import TimeArrowNet, write_model
+
+    torch.manual_seed(0)
+    network = TimeArrowNet(**{"backbone": "unet_16fmaps", "n_features": 4, "symmetric": True, **options})
+    write_model(folder, network.eval())
+    return folder
 
 
 @pytest.fixture
