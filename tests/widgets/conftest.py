@@ -32,7 +32,8 @@ def growing() -> np.ndarray:
 def _own_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the list of recent runs, and the folder of runs, of whoever runs the tests as they are."""
     monkeypatch.setenv("NAPARI_TARROW_CONFIG", str(tmp_path / "configuration"))
-    monkeypatch.setattr("napari_tarrow.widgets.preferences.Path.home", lambda: tmp_path / "home")
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path / "home"))
 
 
 @pytest.fixture
