@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from ..engine.errors import UserError
 from .attribution_work import SHOWN, Pictured, draw_sheet, pictures
@@ -43,10 +43,12 @@ class EventsPanel(QWidget):
 
     def __init__(self, viewer: ViewerModel, chosen_movie: Callable[[], tuple[Layer, LayerFacts] | None]) -> None:
         super().__init__()
+        # napari fills the rest of a dock with nothing, unless something in it wants the room.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._viewer, self._chosen_movie = viewer, chosen_movie
         self._events: tuple[Event, ...] = ()
         self._ticks: list[bool | None] = []
-        self._insets: dict[int, Inset] = {}
+        self.insets: dict[int, Inset] = {}
         self._layer: EventsLayer | None = None
         self._name = ""
         self._csv: Path | None = None  # ticks are kept there
@@ -122,7 +124,7 @@ class EventsPanel(QWidget):
             What is known of them.
         """
         self._events, self._ticks = tuple(events), list(ticks or [None] * len(events))
-        self._insets, self._csv, self._name = {}, None, name
+        self.insets, self._csv, self._name = {}, None, name
         self._layer = None
         if events:
             self._layer = EventsLayer(self._viewer, layer, facts, events, name=f"{name} events", metadata={**metadata})
@@ -135,7 +137,7 @@ class EventsPanel(QWidget):
 
     def picture(self, pictured: Pictured) -> None:
         """Put the picture of an event into the gallery."""
-        self._insets[pictured.place] = pictured.inset
+        self.insets[pictured.place] = pictured.inset
         self.gallery.picture(pictured.place, pictured.inset)
         self._update()
 
@@ -189,7 +191,7 @@ class EventsPanel(QWidget):
         """Ask for a file and draw the events that are shown, but those ticked false, as a contact sheet."""
         shown = [
             inset
-            for place, inset in sorted(self._insets.items())
+            for place, inset in sorted(self.insets.items())
             if self._events[place].score >= self.threshold and self._ticks[place] is not False
         ]
         path, _ = QFileDialog.getSaveFileName(self, "Save pictures", f"{self._name}_events.png", "Picture (*.png)")
@@ -260,7 +262,7 @@ class EventsPanel(QWidget):
         some = bool(self._events)
         for part in (self.slider, self.gallery, self.save_button, self.sheet_button):
             part.setVisible(some)
-        self.sheet_button.setEnabled(bool(self._insets))
+        self.sheet_button.setEnabled(bool(self.insets))
         true, false = self._ticks.count(True), self._ticks.count(False)
         ticked = f" {true} ticked true, {false} false." if true or false else ""
         kept = f" Ticks are kept in {self._csv.name}." if self._csv is not None else ""

@@ -123,10 +123,10 @@ class EventCard(QFrame):
             f"Event {place + 1}: frames {first} and {second}, y {event.y:.0f}, x {event.x:.0f}, score"
             f" {event.score:.3g}.\nClick to go there; tick whether it is true or false."
         )
-        self._pictures = [QLabel(), QLabel()]
+        self.pictures = [QLabel(), QLabel()]
         row = QHBoxLayout()
         row.setSpacing(4)
-        for label in self._pictures:
+        for label in self.pictures:
             label.setFixedSize(SIDE, SIDE)
             label.setStyleSheet("background: rgba(128, 128, 128, 60);")
             row.addWidget(label)
@@ -152,7 +152,7 @@ class EventCard(QFrame):
         from ..engine.pictures import contrast, grey
 
         limits = contrast(inset.frames)
-        for label, frame in zip(self._pictures, inset.frames, strict=False):
+        for label, frame in zip(self.pictures, inset.frames, strict=False):
             label.setPixmap(_pixmap(grey(frame, limits), inside=np.isfinite(frame).all(0)))
 
     def set_tick(self, tick: bool | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,4 +32,9 @@ def go_to(viewer: ViewerModel, layer: Layer, place: Sequence[float]) -> None:
         if axis + offset not in shown:
             viewer.dims.set_point(axis + offset, float(value))
     centre = [float(world[axis - offset]) for axis in shown]
-    viewer.camera.center = (*([0.0] * (3 - len(centre))), *centre)
+    camera(viewer).center = (*([0.0] * (3 - len(centre))), *centre)
+
+
+def camera(viewer: ViewerModel) -> Any:
+    """Return the viewer's camera, which lies in its scene since napari 0.9."""
+    return getattr(viewer, "scene", viewer).camera
