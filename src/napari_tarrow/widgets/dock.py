@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
+_LEAST_WIDTH = 310  # pixels; napari cuts the title of a narrower dock
+
+
 class UseDock(QWidget):
     """A dock with a movie, a model and a job.
 
@@ -68,6 +71,7 @@ class UseDock(QWidget):
         self.status.setObjectName("status")
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.box = QVBoxLayout(self)
+        self.box.addStrut(_LEAST_WIDTH)
         self.box.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         self.form = QFormLayout()
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
