@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class Scale:
         """Standard deviation of the window in which the centre of change is sought, in blocks."""
         return _CENTRING * self.radius / self.block
 
-    def pixels(self, blocks: NDArray[np.floating]) -> NDArray[np.float64]:
+    def pixels(self, blocks: NDArray[Any]) -> NDArray[np.float64]:
         """Return where the centres of blocks are, in pixels."""
         return (np.asarray(blocks, np.float64) + 0.5) * self.block - 0.5
 
@@ -134,7 +134,8 @@ def _blocks(image: Array, scale: Scale) -> Array:
     below, right = -height % scale.block, -width % scale.block
     if below or right:
         image = np.pad(image, ((0, below), (0, right)), mode="edge")
-    return block_means(image[None], scale.block)[0]
+    means: Array = block_means(image[None], scale.block)[0]
+    return means
 
 
 def _peaks(layer: _Layer, beside: list[_Layer], scale: Scale) -> Peaks:
@@ -169,6 +170,6 @@ def _centre(change: Array, place: NDArray[np.int_], sigma: float) -> tuple[float
     return y, x
 
 
-def _gaussian(distance: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+def _gaussian(distance: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.float64]:
     values: NDArray[np.float64] = np.exp(-(distance**2) / (2 * sigma**2))
     return values
