@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..engine.config import EmbedConfig
 from ..engine.errors import UserError
-from ..engine.files import user_path
+from .embed_targets import targets_of
 from .running import INTERRUPTED
 from .using import follow, open_use, read_use, run_use
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from ..engine.inference.stores import EmbeddingPlan, ImageStore
     from ..engine.movies import Movie
     from ..engine.training.control import Control
+    from .embed_targets import Targets
     from .progress import ProgressPrinter
 
 PROGRAM = "napari-tarrow-embed"
@@ -32,8 +32,6 @@ Examples: `{PROGRAM} MODEL movie.tif -o embedding.zarr` writes the embedding, wi
 principal components as well; `{PROGRAM} MODEL movie.tif --labels nuclei.tif --table nuclei.csv` writes only the mean
 embedding of every nucleus. What was stopped or killed goes on with the same command.
 """
-_TIFS = (".tif", ".tiff")
-_TABLES = (".csv", ".parquet")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _embed(argv: Sequence[str]) -> int:
     config = read_use(PROGRAM, _DESCRIPTION, _EPILOG, EmbedConfig, argv)
-    targets = _targets(config)
+    targets = targets_of(config)
 
     from ..engine.training.control import Control
     from .progress import ProgressPrinter
@@ -71,26 +69,6 @@ def _embed(argv: Sequence[str]) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class _Targets:
-    """What is to be written; None is not."""
-
-    image: Path | None
-    components: Path | None
-    table: Path | None
-
-    @property
-    def tif(self) -> bool:
-        return self.image is not None and self.image.suffix.lower() in _TIFS
-
-    @property
-    def resumable(self) -> bool:
-        return self.image is not None and not self.tif
-
-    def __iter__(self) -> Iterator[Path]:
-        return (path for path in (self.image, self.components, self.table) if path is not None)
-
-
 class _StoppedError(Exception):
     """The user asked to stop, and something is left to do."""
 
@@ -102,7 +80,7 @@ class _Job:
     """What one command line asks for, one thing after the other."""
 
     def __init__(
-        self, config: EmbedConfig, targets: _Targets, printer: ProgressPrinter, control: Control, closing: ExitStack
+        self, config: EmbedConfig, targets: Targets, printer: ProgressPrinter, control: Control, closing: ExitStack
     ) -> None:
         self._config, self._targets = config, targets
         self._printer, self._control, self._closing = printer, control, closing
@@ -234,7 +212,7 @@ class _Job:
             for part in self._following(parts, "Pooling objects"):
                 if part.y == part.x == 0:
                     frame = int(numbers[part.index])
-                    pool = FramePool(read_labels(labels, part.index), plan.shape[2:], step=plan.step, frame=frame)
+                    pool = FramePool(read_labels(labels, part.index), sources=plan.sources, frame=frame)
                 pool.add(part.y, part.x, part.values)
                 if part.last:
                     table = pool.table()
@@ -261,58 +239,3 @@ class _Job:
             whole = part.last and part.done == part.total
         if self._control.stopping and not whole:
             raise _StoppedError
-
-
-def _targets(config: EmbedConfig) -> _Targets:
-    """Decide what is written where.
-
-    Raises
-    ------
-    UserError
-        If options contradict each other, or nothing is asked for.
-    """
-    image = _image_path(config)
-    table = None
-    if config.table is not None and config.labels is None:
-        raise UserError("--table is a table of objects. Give their --labels as well.")
-    if config.pca and image is None:
-        raise UserError("--pca needs the embedding. Give -o OUT.zarr as well.")
-    if config.labels is not None:
-        if config.table is not None:
-            table = user_path(config.table)
-        elif image is not None:
-            table = _beside(image, "_objects", ".csv")
-        else:
-            raise UserError("--labels makes a table. Say where it goes with --table TABLE.csv, or give -o OUT.zarr.")
-    if image is None and table is None:
-        raise UserError(
-            "Nothing is to be written. Give -o OUT.zarr for the embedding, or --labels LABELS --table TABLE.csv for a"
-            " table of objects."
-        )
-    components = _beside(image, f"_pca{config.pca}") if image is not None and config.pca else None
-    return _Targets(image, components, table)
-
-
-def _image_path(config: EmbedConfig) -> Path | None:
-    if config.output is None:
-        if config.tif:
-            raise UserError("--tif says how, not where. Give -o OUT.tif as well.")
-        return None
-    path = user_path(config.output)
-    ending = path.suffix.lower()
-    if ending in _TABLES:
-        raise UserError(f"-o {config.output} is a table. Give it with --table, and its objects with --labels.")
-    if config.tif and ending == ".zarr":
-        raise UserError(f"-o {config.output} and --tif contradict each other. Leave --tif out, or name a .tif.")
-    if not config.tif and ending not in _TIFS:
-        return path if ending == ".zarr" else path.with_name(f"{path.name}.zarr")
-    if config.dtype == "float16":
-        raise UserError("A tif of float16 cannot be opened in Fiji. Leave --dtype out, or write OME-Zarr.")
-    return path if ending in _TIFS else path.with_name(f"{path.name}.tif")
-
-
-def _beside(image: Path, word: str, ending: str | None = None) -> Path:
-    """Return the name of what belongs to an image: ``OUT_pca3.zarr`` for ``OUT.zarr``."""
-    stem = image.name.removesuffix(image.suffix)
-    inner = ".ome" if stem.endswith(".ome") else ""
-    return image.with_name(f"{stem.removesuffix('.ome')}{word}{ending or inner + image.suffix}")

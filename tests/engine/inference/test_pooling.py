@@ -42,7 +42,7 @@ def test_rows_are_the_means_over_the_pixels_of_each_object() -> None:
 @pytest.mark.parametrize("at_once", [2**20, 40])
 def test_blocks_add_up_to_the_whole(tile: tuple[int, int], at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_AT_ONCE", at_once)
-    pooling = FramePool(LABELS, (22, 31))
+    pooling = FramePool(LABELS)
     pooling.add(0, 0, EMBEDDING[:, :3] + 9)  # begun, and then begun again
     for y in range(0, 22, tile[0]):
         for x in range(0, 31, tile[1]):
@@ -52,16 +52,16 @@ def test_blocks_add_up_to_the_whole(tile: tuple[int, int], at_once: int, monkeyp
     np.testing.assert_array_equal(pooling.table().area, whole.area)
 
 
-@pytest.mark.parametrize("grid", [(5, 7), (6, 8)])
-def test_a_coarser_embedding_counts_as_if_it_were_repeated(grid: tuple[int, int]) -> None:
+@pytest.mark.parametrize("lead", [0, 3])
+@pytest.mark.parametrize("grid", [(5, 7), (7, 9)])
+def test_a_coarser_embedding_counts_as_if_it_were_repeated(grid: tuple[int, int], lead: int) -> None:
     coarse = RANDOM.normal(size=(3, *grid)).astype(np.float16)
-    rows, columns = (np.minimum(np.arange(side) // 4, n - 1) for side, n in zip((22, 31), grid, strict=True))
-    repeated = coarse[:, rows][:, :, columns]
-    expected = pool(LABELS, repeated)
-    found = pool(LABELS, coarse, step=4)
+    rows, columns = (np.minimum((np.arange(side) + lead) // 4, n - 1) for side, n in zip((22, 31), grid, strict=True))
+    expected = pool(LABELS, coarse[:, rows][:, :, columns])
+    found = pool(LABELS, coarse, sources=(rows, columns))
     np.testing.assert_allclose(found.embedding, expected.embedding, rtol=1e-12)
     np.testing.assert_array_equal(found.area, expected.area)
-    pooling = FramePool(LABELS, grid, step=4)
+    pooling = FramePool(LABELS, sources=(rows, columns))
     for y in range(0, grid[0], 2):
         for x in range(0, grid[1], 3):
             pooling.add(y, x, coarse[:, y : y + 2, x : x + 3])

@@ -53,7 +53,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", ["0.5", "0.4"])
 def test_the_image_says_what_its_pixels_are(version: Any, tmp_path: Path) -> None:
-    calibration = Calibration(interval=60.0, pixel_size=(0.5, 0.25), step=4, first=2, stride=3)
+    calibration = Calibration(interval=60.0, pixel_size=(0.5, 0.25), step=4, first=2, stride=3, origin=(0, -2))
     path = tmp_path / "cells.ome.zarr"
     open_store(path, SHAPE, "float16", SETTINGS, calibration=calibration, version=version)
     group = zarr.open_group(path, mode="r")
@@ -67,7 +67,7 @@ def test_the_image_says_what_its_pixels_are(version: Any, tmp_path: Path) -> Non
     (level,) = image["datasets"]
     scale, translation = level["coordinateTransformations"]
     assert scale == {"type": "scale", "scale": [180, 1, 2, 1]}
-    assert translation == {"type": "translation", "translation": [120, 0, 0.75, 0.375]}
+    assert translation == {"type": "translation", "translation": [120, 0, 0.75, -0.125]}
     array = group[level["path"]]
     assert isinstance(array, zarr.Array)
     assert array.metadata.zarr_format == (3 if version == "0.5" else 2)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 2**20  # pixels of the labels looked at together
 
 
-def pool(labels: Array, embedding: Array, *, step: int = 1, frame: int = 0) -> ObjectTable:
+def pool(labels: Array, embedding: Array, *, sources: tuple[Array, Array] | None = None, frame: int = 0) -> ObjectTable:
     """Return the mean embedding of every object of a frame.
 
     Parameters
@@ -26,12 +26,13 @@ def pool(labels: Array, embedding: Array, *, step: int = 1, frame: int = 0) -> O
     labels : (H, W) integers
         0, and what is below, is no object.
     embedding : (F, h, w)
-    step : int
-        Pixels of the labels along a side of the embedding's pixels; at an incomplete edge the nearest one counts.
+    sources : ((H,), (W,)) integers, optional
+        Row and column of the embedding that each row and column of the labels takes its value from, rising; needed
+        where the embedding is coarser.
     frame : int
         Number of the frame, for the table.
     """
-    pooling = FramePool(labels, embedding.shape[1:], step=step, frame=frame)
+    pooling = FramePool(labels, sources=sources, frame=frame)
     pooling.add(0, 0, embedding)
     return pooling.table()
 
@@ -41,14 +42,14 @@ class FramePool:
 
     Parameters
     ----------
-    labels, step, frame
+    labels, sources, frame
         As `pool` takes them.
-    grid : (h, w)
-        Size of the whole embedding.
     """
 
-    def __init__(self, labels: Array, grid: tuple[int, ...], *, step: int = 1, frame: int = 0) -> None:
-        self._labels, self._grid, self._step, self._frame = labels, grid, step, frame
+    def __init__(self, labels: Array, *, sources: tuple[Array, Array] | None = None, frame: int = 0) -> None:
+        self._labels, self._frame = labels, frame
+        whole: tuple[Array, Array] = (np.arange(labels.shape[0]), np.arange(labels.shape[1]))
+        self._rows, self._columns = sources or whole
         self._ids = np.unique(labels)
         self._ids = self._ids[self._ids > 0]
         self._sums = np.zeros((len(self._ids), 0))  # per object: pixels, y, x, features
@@ -58,8 +59,11 @@ class FramePool:
         if y == x == 0:
             self._sums = np.zeros((len(self._ids), 3 + len(values)))
         height, width = values.shape[1:]
-        for first in range(0, height, rows := max(1, _AT_ONCE // (width * self._step**2))):
-            self._add_band(y + first, x, values[:, first : first + rows])
+        top, bottom = np.searchsorted(self._rows, (y, y + height)).tolist()
+        left, right = np.searchsorted(self._columns, (x, x + width)).tolist()
+        rows_at_once = max(1, _AT_ONCE // max(1, right - left))
+        for first in range(top, bottom, rows_at_once):
+            self._add_band(slice(first, min(first + rows_at_once, bottom)), slice(left, right), y, x, values)
 
     def table(self) -> ObjectTable:
         """Return the frame's rows, labels in order."""
@@ -69,26 +73,20 @@ class FramePool:
         mean = self._sums[:, 3:] / area[:, None]
         return ObjectTable(frame, self._ids.astype(np.int64), y, x, area.astype(np.int64), mean)
 
-    def _add_band(self, y: int, x: int, values: Array) -> None:
-        step, (height, width) = self._step, values.shape[1:]
-        inside = tuple(
-            slice(first * step, None if first + length == whole else (first + length) * step)
-            for first, length, whole in zip((y, x), (height, width), self._grid, strict=True)
-        )
-        crop = self._labels[inside]
+    def _add_band(self, band: slice, across: slice, y: int, x: int, values: Array) -> None:
+        """Add the labels of some rows and columns; `values` is the block that they lie in, from (y, x) on."""
+        crop = self._labels[band, across]
         rows, columns = np.nonzero(crop > 0)
         if not len(rows):
             return
         which = np.searchsorted(self._ids, crop[rows, columns])
         order = np.argsort(which, kind="stable")
         starts = np.flatnonzero(np.diff(which[order], prepend=-1))
-        rows, columns = rows[order], columns[order]
-        at = np.minimum(rows // step, height - 1), np.minimum(columns // step, width - 1)
-        sums = self._sums[:, : 3 + len(values)]
+        rows, columns = rows[order] + band.start, columns[order] + across.start
+        at = self._rows[rows] - y, self._columns[columns] - x
         objects = which[order[starts]]
-        planes = (np.ones(len(rows)), rows + y * step, columns + x * step, *(plane[at] for plane in values))
-        for column, plane in enumerate(planes):
-            sums[objects, column] += np.add.reduceat(plane.astype(np.float64), starts)
+        for column, plane in enumerate((np.ones(len(rows)), rows, columns, *(plane[at] for plane in values))):
+            self._sums[objects, column] += np.add.reduceat(plane.astype(np.float64), starts)
 
 
 def open_labels(source: Any, movie: Movie, *, n_images: int | None = None) -> Movie:

@@ -23,6 +23,8 @@ class Calibration:
         Pixels of the movie along a side of an output's pixel.
     first, stride : int
         Number of the first frame, and numbers from one frame to the next.
+    origin : (y, x)
+        Pixel of the movie at which the output's first pixel begins.
     """
 
     interval: float | None = None
@@ -30,11 +32,14 @@ class Calibration:
     step: int = 1
     first: int = 0
     stride: int = 1
+    origin: tuple[int, int] = (0, 0)
 
     @classmethod
-    def of(cls, movie: Movie, *, step: int = 1, first: int = 0, stride: int = 1) -> Calibration:
+    def of(
+        cls, movie: Movie, *, step: int = 1, first: int = 0, stride: int = 1, origin: tuple[int, int] = (0, 0)
+    ) -> Calibration:
         """Take over what a movie says of itself."""
-        return cls(movie.interval, movie.pixel_size, step, first, stride)
+        return cls(movie.interval, movie.pixel_size, step, first, stride, origin)
 
     @property
     def scale(self) -> tuple[float, float, float, float]:
@@ -48,9 +53,11 @@ class Calibration:
 
         A pixel that stands for ``step`` pixels of the movie has its centre ``(step - 1) / 2`` of them further on.
         """
-        y, x = self.pixel_size or (1.0, 1.0)
-        beside = (self.step - 1) / 2
-        return (self.interval or 1.0) * self.first, 0.0, y * beside, x * beside
+        y, x = (
+            size * (start + (self.step - 1) / 2)
+            for size, start in zip(self.pixel_size or (1.0, 1.0), self.origin, strict=True)
+        )
+        return (self.interval or 1.0) * self.first, 0.0, y, x
 
     def axes(self) -> list[dict[str, str]]:
         """Describe the axes t, c, y and x as OME-Zarr does since version 0.4."""

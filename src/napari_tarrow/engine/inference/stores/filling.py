@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...errors import UserError
+from ..embedding import embed_blocks, sources
 from ..projecting import Projector
 from .calibration import Calibration
 from .identity import embedding_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from ...models import TimeArrowNet
     from ...movies import PreparedMovie
@@ -61,7 +64,20 @@ class EmbeddingPlan:
         numbers = self.movie.movie.frame_numbers[list(self.frames)]
         steps = np.unique(np.diff(numbers))
         stride = int(steps[0]) if len(steps) == 1 else 1  # with gaps no one number would be right
-        return Calibration.of(self.movie.movie, step=self.step, first=int(numbers[0]), stride=stride)
+        first = int(numbers[0])
+        return Calibration.of(self.movie.movie, step=self.step, first=first, stride=stride, origin=self._origin())
+
+    @property
+    def sources(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Row and column of the embedding that each row and column of the movie takes its value from."""
+        sides = self.movie.movie.shape[2:]
+        if self.grid == "movie":
+            return np.arange(sides[0]), np.arange(sides[1])
+        subsample, prepared = self.movie.preparation.subsample, self.movie.shape[2:]
+        rows, columns = (
+            sources(self.model, side, small, subsample) for side, small in zip(sides, prepared, strict=True)
+        )
+        return rows, columns
 
     def settings(self) -> dict[str, Any]:
         """Return all that changes the values, by name."""
@@ -70,8 +86,6 @@ class EmbeddingPlan:
 
     def blocks(self, positions: tuple[int, ...] | None = None, memory: int | None = None) -> Iterator[EmbeddedBlock]:
         """Embed the frames at some places of `frames`, all without them, block by block; see `embed_blocks`."""
-        from ..embedding import embed_blocks
-
         frames = [self.frames[position] for position in (range(len(self.frames)) if positions is None else positions)]
         return embed_blocks(
             self.model,
@@ -82,6 +96,17 @@ class EmbeddingPlan:
             frames=frames,
             memory=memory,
         )
+
+    def _origin(self) -> tuple[int, int]:
+        """Find the pixel of the movie at which the embedding begins; networks that pad begin before the movie."""
+        if self.grid == "movie":
+            return 0, 0
+        backbone, subsample = self.model.backbone, self.movie.preparation.subsample
+        y, x = (
+            (backbone.offset(side) * backbone.downscale - backbone.lead(side)) * subsample
+            for side in self.movie.shape[2:]
+        )
+        return y, x
 
 
 def plan_embedding(
