@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 WIDTH, MARGIN, BETWEEN, GAP, HEAD, CAPTION, FOOT = 1500, 40, 36, 4, 104, 46, 66
 
 
-def contact_sheet(insets: Sequence[Inset], path: Path, title: str) -> None:
+def contact_sheet(insets: Sequence[Inset], path: Path, title: str, *, threshold: float | None = None) -> None:
     """Draw places of a movie as a PNG, numbered in the order given.
 
     Every entry shows its frames in one contrast and the first of them blended half and half with the map; the map's
-    colours have one scale for the whole page.
+    colours have one scale for the whole page, which ends where a quarter of the entries are brighter.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ def contact_sheet(insets: Sequence[Inset], path: Path, title: str) -> None:
         Strongest first, all with the same number of frames.
     title : str
         What the page shows, in words.
+    threshold : float, optional
+        Places with lower scores get pale captions.
 
     Raises
     ------
@@ -42,12 +44,17 @@ def contact_sheet(insets: Sequence[Inset], path: Path, title: str) -> None:
     rows = max(1, math.ceil(len(insets) / per_row))
     page = Page(WIDTH, HEAD + rows * (tile + CAPTION) + FOOT)
     _heading(page, title, pictures - 1)
-    top = max((float(np.nanmax(inset.map)) for inset in insets), default=0.0) or 1.0
+    top = _top(insets)
     for number, inset in enumerate(insets):
         row, column = divmod(number, per_row)
-        _entry(page, inset, number + 1, MARGIN + column * (entry + BETWEEN), HEAD + row * (tile + CAPTION), tile, top)
+        left, upper = MARGIN + column * (entry + BETWEEN), HEAD + row * (tile + CAPTION)
+        colour = FADED if threshold is not None and inset.score < threshold else INK
+        _entry(page, inset, number + 1, left, upper, tile, top, colour)
     if insets:
-        _scale(page, HEAD + rows * (tile + CAPTION) + 8, top)
+        foot = HEAD + rows * (tile + CAPTION) + 8
+        _scale(page, foot, top)
+        if threshold is not None:
+            _say_threshold(page, foot, threshold, sum(inset.score >= threshold for inset in insets), len(insets))
     else:
         page.words("No place stands out: the map is flat.", MARGIN, HEAD, 17, color=FADED)
     save_png(page.figure, path)
@@ -60,11 +67,19 @@ def _heading(page: Page, title: str, n_frames: int) -> None:
     page.words(f"{text} uses it to tell forwards from backwards.", MARGIN, 66, 16, color=FADED)
 
 
-def _entry(page: Page, inset: Inset, number: int, left: float, top: float, tile: float, brightest_value: float) -> None:
+def _top(insets: Sequence[Inset]) -> float:
+    """Return the value shown brightest: a single bright pixel would leave the other entries dark."""
+    peaks = sorted(float(np.nanpercentile(inset.map, 99.5)) for inset in insets)
+    return (peaks[3 * len(peaks) // 4] or peaks[-1] or 1.0) if peaks else 1.0
+
+
+def _entry(
+    page: Page, inset: Inset, number: int, left: float, top: float, tile: float, brightest_value: float, colour: str
+) -> None:
     for column, picture in enumerate(tiles(inset, brightest_value)):
         page.picture(picture, left + column * (tile + GAP), top, tile, tile)
-    page.words(f"{number}", left, top + tile + 7, 16, weight="bold")
-    page.words(_caption(inset), left + 28, top + tile + 8, 14.5, color=INK)
+    page.words(f"{number}", left, top + tile + 7, 16, weight="bold", color=colour)
+    page.words(_caption(inset), left + 28, top + tile + 8, 14.5, color=colour)
 
 
 def _caption(inset: Inset) -> str:
@@ -80,3 +95,9 @@ def _scale(page: Page, top: float, brightest_value: float) -> None:
     page.words("0", MARGIN + 104, top + 7, 14, color=FADED, va="center")
     page.picture(colours, MARGIN + 122, top, 240, 14)
     page.words(f"{brightest_value:.3g}", MARGIN + 370, top + 7, 14, color=FADED, va="center")
+
+
+def _say_threshold(page: Page, top: float, threshold: float, above: int, count: int) -> None:
+    rest = "" if above == count else "; the others have pale captions"
+    text = f"{above} of these {count} reach the threshold, {threshold:.3g}{rest}"
+    page.words(text, WIDTH - MARGIN, top + 7, 14, color=FADED, va="center", ha="right")
