@@ -15,19 +15,37 @@ if TYPE_CHECKING:
     from .engine import models
     from .engine.config import TrainConfig
     from .engine.errors import UserError
+    from .engine.inference import attribute, embed, find_events, read_trained
     from .engine.movies import Movie, open_movie
     from .engine.training import Control, train
 
 __version__ = "0.1.0"
 
-__all__ = ["Control", "Movie", "TrainConfig", "UserError", "__version__", "models", "open_movie", "train"]
+__all__ = [
+    "Control",
+    "Movie",
+    "TrainConfig",
+    "UserError",
+    "__version__",
+    "attribute",
+    "embed",
+    "find_events",
+    "models",
+    "open_movie",
+    "read_trained",
+    "train",
+]
 
 _MODULE_OF = {
     "Control": "engine.training",
     "Movie": "engine.movies",
     "TrainConfig": "engine.config",
     "UserError": "engine.errors",
+    "attribute": "engine.inference",
+    "embed": "engine.inference",
+    "find_events": "engine.inference",
     "open_movie": "engine.movies",
+    "read_trained": "engine.inference",
     "train": "engine.training",
 }
 

@@ -40,9 +40,9 @@ def test_a_training_ends_with_what_it_made(engine: FakeEngine, capsys: pytest.Ca
 def test_the_strongest_places_are_named_once_drawn(
     engine: FakeEngine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "_draw_strongest_places", lambda folder, path, printer: path.touch())
+    monkeypatch.setattr(command, "_draw_run_events", lambda folder, path, printer: path.touch())
     assert main(MOVIE) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == f"Strongest places: {FOLDER / 'strongest_places.png'}"
+    assert capsys.readouterr().out.splitlines()[-1] == f"Strongest events: {FOLDER / 'strongest_events.png'}"
 
 
 def test_a_picture_that_fails_does_not_undo_the_training(
@@ -51,10 +51,10 @@ def test_a_picture_that_fails_does_not_undo_the_training(
     def fail(*arguments: object) -> None:
         raise UserError("The disk is full.")
 
-    monkeypatch.setattr(command, "_draw_strongest_places", fail)
+    monkeypatch.setattr(command, "_draw_run_events", fail)
     assert main(MOVIE) == 0
     printed = capsys.readouterr()
-    assert "Note: the strongest places are not drawn: The disk is full." in printed.out
+    assert "Note: the strongest events are not drawn: The disk is full." in printed.out
     assert f"Model folder:     {FOLDER}" in printed.out
     assert printed.err == ""
 

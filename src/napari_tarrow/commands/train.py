@@ -109,26 +109,26 @@ def _say_results(run_folder: Path, printer: ProgressPrinter) -> None:
     """Name what is there now; a picture that cannot be drawn does not undo a training."""
     from ..engine.devices import out_of_memory
 
-    places = run_folder / "strongest_places.png"
+    events = run_folder / "strongest_events.png"
     try:
-        _draw_strongest_places(run_folder, places, printer)
+        _draw_run_events(run_folder, events, printer)
     except KeyboardInterrupt:
-        printer.line("Note: the strongest places are not drawn.")
+        printer.line("Note: the strongest events are not drawn.")
     except (UserError, RuntimeError, MemoryError) as error:
         if not isinstance(error, UserError) and not out_of_memory(error):
             raise
-        printer.line(f"Note: the strongest places are not drawn: {error}")
+        printer.line(f"Note: the strongest events are not drawn: {error}")
     for label, path in (
         ("Model folder", run_folder),
         ("Learning curve", run_folder / "learning_curve.png"),
-        ("Strongest places", places),
+        ("Strongest events", events),
     ):
         if path.exists():
             printer.line(f"{label + ':':<18}{path}")
 
 
-def _draw_strongest_places(run_folder: Path, path: Path, printer: ProgressPrinter) -> None:
-    from ..engine.inference import draw_strongest_places
+def _draw_run_events(run_folder: Path, path: Path, printer: ProgressPrinter) -> None:
+    from ..engine.inference import draw_run_events
 
-    for one in draw_strongest_places(run_folder, path):
-        printer.passing(f"Looking for the strongest places: {one.done} of {one.total} pairs of frames")
+    for one in draw_run_events(run_folder, path):
+        printer.passing(f"Looking for the strongest events: {one.done} of {one.total} pairs of frames")

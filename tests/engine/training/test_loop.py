@@ -81,7 +81,10 @@ def test_the_folder_holds_what_was_yielded(tiny: Make) -> None:
     assert [float(row["val_loss"]) for row in rows] == [u.val.loss for u in ended]
 
 
-def test_the_stored_model_is_that_of_the_best_epoch(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("keep", "epoch"), [("best", 2), ("last", 3)])
+def test_the_stored_model_is_that_of_the_best_epoch_or_the_last(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, keep: str, epoch: int
+) -> None:
     from napari_tarrow.engine.training import loop
 
     taken: list[dict[str, torch.Tensor]] = []
@@ -94,11 +97,11 @@ def test_the_stored_model_is_that_of_the_best_epoch(tiny: Make, monkeypatch: pyt
         return seen(session, sums)
 
     monkeypatch.setattr(loop.Session, "end_epoch", spy)
-    updates = list(train(tiny(epochs=3)))
+    updates = list(train(tiny(epochs=3, keep=keep)))
     ended = [u for u in updates if isinstance(u, EpochEnded)]
     assert [(u.is_best, u.best_epoch) for u in ended] == [(True, 1), (True, 2), (False, 2)]
     stored = torch.load(folder_of(updates) / "model_state.pt", weights_only=True)
-    assert all(torch.equal(stored[k], taken[1][k]) for k in stored)
+    assert all(torch.equal(stored[k], taken[epoch - 1][k]) for k in stored)
 
 
 def test_the_same_seed_gives_the_same_run_twice_in_one_process(tiny: Make) -> None:

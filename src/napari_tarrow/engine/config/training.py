@@ -33,6 +33,7 @@ INTERACTIVE: dict[str, Any] = {
     "train_samples_per_epoch": 3200,
     "val_samples_per_epoch": 640,
     "epochs": 25,
+    "keep": "last",
 }
 
 
@@ -267,6 +268,13 @@ class TrainConfig(Options):
     name: str | None = option(None, "Name of the run.", title="Run name", group=OUTPUT)
     outdir: Path = option("runs", "Folder of the run folders.", title="Run folders", group=OUTPUT, flag="-o")
     timestamp: Flag = option(False, "Put the time before the run folder's name.", title="Timestamp", group=OUTPUT)
+    keep: Literal["best", "last"] = option(
+        "best",
+        "Weights that the model folder holds: those of the epoch with the lowest validation loss, or the last ones"
+        " (use last where the validation part is too small to tell).",
+        title="Keep weights",
+        group=OUTPUT,
+    )
     save_checkpoint_every: int = option(
         25, "Keep the weights every so many epochs.", title="Keep every", group=OUTPUT, ge=1
     )

@@ -1,18 +1,28 @@
-"""Using a trained network: attribution maps and the strongest places of whole movies."""
+"""Using a trained network on whole movies: embeddings, attribution maps, events."""
 
 from __future__ import annotations
 
 from .attribution import AttributionMap, MapKind, attribute
-from .places import Place, draw_strongest_places, strongest_places
+from .embedding import EmbeddedFrame, embed
+from .event_table import read_events, write_events
+from .events import Event, find_events, suggest_threshold
+from .opening import open_for
+from .run_events import draw_run_events
 from .trained import TrainedModel, read_trained
 
 __all__ = [
     "AttributionMap",
+    "EmbeddedFrame",
+    "Event",
     "MapKind",
-    "Place",
     "TrainedModel",
     "attribute",
-    "draw_strongest_places",
+    "draw_run_events",
+    "embed",
+    "find_events",
+    "open_for",
+    "read_events",
     "read_trained",
-    "strongest_places",
+    "suggest_threshold",
+    "write_events",
 ]

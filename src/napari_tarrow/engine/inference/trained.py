@@ -9,7 +9,7 @@ from ..config import TrainConfig
 from ..errors import UserError
 from ..files import read_yaml, user_path
 from ..models import read_model
-from ..models.folder import LAST, RUN, check_format, fill, load
+from ..models.folder import RUN, check_format
 from ..movies import Preparation
 
 if TYPE_CHECKING:
@@ -66,23 +66,6 @@ def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> Trai
         raise UserError(f"{arguments}: delta is {delta}, but has to be whole numbers from 1 on.")
     smallest = min(deltas)
     return TrainedModel(network, _preparation(known, arguments), smallest, None, folder)
-
-
-def with_last_weights(trained: TrainedModel) -> TrainedModel:
-    """Return the model with the weights of its run's last checkpoint; as it is, where there is none.
-
-    Raises
-    ------
-    UserError
-        If the checkpoint is damaged or belongs to another network.
-    """
-    path = trained.folder / LAST
-    if path.is_file():
-        state = load(path).get("model")
-        if not isinstance(state, dict):
-            raise UserError(f"{path} holds no weights: it is damaged. Use another copy of the folder.")
-        fill(trained.network, state, path)
-    return trained
 
 
 def _section(path: Path, name: str) -> dict[str, Any]:

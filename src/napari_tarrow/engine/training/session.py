@@ -181,7 +181,7 @@ class Session:
         return replace(self._latest, phase="val", loss=so_far.loss, accuracy=so_far.accuracy)
 
     def end_epoch(self, val_sums: torch.Tensor) -> EpochEnded:
-        """Close the epoch: judge it, keep the best weights, and write the checkpoint."""
+        """Close the epoch: judge it, keep the weights that are wanted, and write the checkpoint."""
         rate = self._rate(self.step - 1)
         train = metrics(self._sums, rate, self.step)
         val = metrics(val_sums, rate, self.step)
@@ -204,7 +204,7 @@ class Session:
         self.history.append(ended)
         self._sums = new_sums(self.model.device)
         self._shown = self._sums.clone()
-        if ended.is_best:
+        if ended.is_best or self.config.keep == "last":
             self.save_weights("model_state.pt")
         if ended.epoch % self.config.save_checkpoint_every == 0:
             self.save_weights(f"checkpoints/epoch_{ended.epoch:05d}_state.pt")
@@ -265,6 +265,8 @@ class Session:
         """Write what a stopped run needs to be used and resumed."""
         if self._saved_step != self.step:
             self.save()
+            if self.config.keep == "last":
+                self.save_weights("model_state.pt")
         if not self.history:
             self.save_weights("model_state.pt")
 
