@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip("napari")
 
-from napari.layers import Image, Labels  # noqa: E402
+from napari.layers import Image, Labels
 
-from napari_tarrow.widgets.layers import (  # noqa: E402
+from napari_tarrow.widgets.layers import (
     amount,
     describe_layer,
     duration,
@@ -207,5 +207,11 @@ def test_provenance_names_model_configuration_data_and_versions():
 
 
 def test_times_and_sizes_are_written_for_people():
-    assert [duration(value) for value in (0.2, 30, 600, 5400, 90000)] == ["200 ms", "30 s", "10 min", "1.5 h", "1.042 d"]
+    assert [duration(value) for value in (0.2, 30, 600, 5400, 90000)] == [
+        "200 ms",
+        "30 s",
+        "10 min",
+        "1.5 h",
+        "1.042 d",
+    ]
     assert [amount(size) for size in (12, 12_000, 1.5e9, 2e12)] == ["12 bytes", "12 kB", "1.5 GB", "2 TB"]

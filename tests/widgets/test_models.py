@@ -5,22 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 pytest.importorskip("napari")
 
-from qtpy.QtWidgets import QFileDialog  # noqa: E402
+from qtpy.QtWidgets import QFileDialog
 
-from napari_tarrow.engine.config import TrainConfig  # noqa: E402
-from napari_tarrow.engine.files import write_yaml  # noqa: E402
-from napari_tarrow.engine.models import PROJECTION_HEADS, TimeArrowNet  # noqa: E402
-from napari_tarrow.widgets.models import ModelChooser, describe_model, recent_runs, remember_run  # noqa: E402
-from napari_tarrow.widgets.runs import HEAD_LAYERS, runs_in  # noqa: E402
+from napari_tarrow.engine.config import TrainConfig
+from napari_tarrow.engine.files import write_yaml
+from napari_tarrow.engine.models import PROJECTION_HEADS, TimeArrowNet
+from napari_tarrow.widgets.models import ModelChooser, describe_model, recent_runs, remember_run
+from napari_tarrow.widgets.runs import HEAD_LAYERS, runs_in
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytestqt.qtbot import QtBot
 
 
