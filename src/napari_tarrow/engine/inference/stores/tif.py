@@ -91,11 +91,16 @@ class TifStore:
         _, channels, height, width = self.shape
         place = self._beside if self._beside.exists() else self.path
         rows = max(1, _BAND_BYTES // (channels * width * self.dtype.itemsize))
-        kind = self.dtype.newbyteorder("<")
-        pages = np.memmap(place, kind, "r", self._offset, self._page_shape)
-        for y in range(0, height, rows):
-            band = np.array(pages[frame, :, y : y + rows])
-            yield y, 0, np.moveaxis(band[0], -1, 0) if self._rgb else band
+        planes, pixel = self._layout
+        with place.open("rb") as file:
+            for y in range(0, height, rows):
+                count = min(rows, height - y) * width * pixel // self.dtype.itemsize
+                band = np.empty((planes, count), self.dtype.newbyteorder("<"))
+                for plane, content in enumerate(band):  # not mapped: what is mapped counts as the process's memory
+                    file.seek(self._place(frame, plane, y, 0))
+                    if file.readinto(content.data.cast("B")) < content.nbytes:
+                        raise UserError(f"{self.path} was cut off. Delete it and make it anew.")
+                yield y, 0, self._unlaid(band)
 
     def close(self) -> None:
         """Put the file in its place if all frames are written, else take it away.
@@ -115,9 +120,21 @@ class TifStore:
             self._beside.replace(self.path)
 
     @property
-    def _page_shape(self) -> tuple[int, ...]:
-        frames, channels, height, width = self.shape
-        return (frames, 1, height, width, channels) if self._rgb else (frames, channels, height, width)
+    def _layout(self) -> tuple[int, int]:
+        """Planes of a frame, and bytes of a pixel in each: colours lie together, other channels do not."""
+        channels, size = self.shape[1], self.dtype.itemsize
+        return (1, channels * size) if self._rgb else (channels, size)
+
+    def _place(self, frame: int, plane: int, y: int, x: int) -> int:
+        """Where a pixel lies in the file."""
+        planes, pixel = self._layout
+        return self._offset + (((frame * planes + plane) * self.shape[2] + y) * self.shape[3] + x) * pixel
+
+    def _unlaid(self, band: NDArray[Any]) -> NDArray[Any]:
+        """Turn what was read of full rows, planes first, into (C, h, w)."""
+        if self._rgb:
+            return np.moveaxis(band.reshape(-1, self.shape[3], self.shape[1]), -1, 0)
+        return band.reshape(len(band), -1, self.shape[3])
 
     def _laid_out(self, calibration: Calibration) -> int:
         """Write metadata and the empty pages; return where the first one begins."""
@@ -152,9 +169,8 @@ class TifStore:
 
     def _runs(self, frame: int, plane: int, y: int, x: int, rows: NDArray[Any]) -> Iterator[tuple[int, memoryview]]:
         """Give what is to be written without a gap, and where: a plane of full rows at once, else row by row."""
-        _, channels, height, width = self.shape
-        planes, pixel = (1, channels * self.dtype.itemsize) if self._rgb else (channels, self.dtype.itemsize)
-        first = self._offset + (((frame * planes + plane) * height + y) * width + x) * pixel
+        width, pixel = self.shape[3], self._layout[1]
+        first = self._place(frame, plane, y, x)
         rows = np.ascontiguousarray(rows)
         if rows.nbytes == len(rows) * width * pixel:
             yield first, rows.data.cast("B")
