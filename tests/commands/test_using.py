@@ -91,6 +91,7 @@ def test_progress_shows_what_is_left_and_notices_stay() -> None:
     ]
     lines = stream.getvalue()
     assert "Note: Memory ran out: tiles are now 256 pixels.\n" in lines
+    assert lines.startswith("\rEmbedding: preparing")
     assert "\rEmbedding: 2 of 3 frames, " in lines
     assert "0 s left" in lines
     assert work.closed

@@ -119,6 +119,7 @@ def follow(
     with contextlib.ExitStack() as ending:
         if close := getattr(steps, "close", None):
             ending.callback(close)
+        printer.passing(f"{doing}: preparing")  # percentiles of a long movie take a while
         for step in steps:
             for notice in step.notices:
                 printer.line(f"Note: {notice}")
