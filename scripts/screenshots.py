@@ -105,10 +105,11 @@ class Session:
     def train(self, minutes: float) -> Path:
         """Train, and return the run folder."""
         dock = self.dock("Train TAP")
-        wait(3)  # the dry batch
         dock.form.set_values({"minutes": minutes})
-        dock.live.setChecked(True)
-        wait(1)
+        dock.live.box.setChecked(True)
+        dock.measure.button.click()
+        until(lambda: not dock.measure.running, 120)
+        wait(0.5)
         self.camera.take(self.viewer, "train_ready")
         press(dock, "start")
         until(lambda: dock.state.at_work, 10)
