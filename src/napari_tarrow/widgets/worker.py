@@ -246,7 +246,7 @@ class _Line:
                 return
 
 
-class _Worker(FunctionWorker):  # type: ignore[misc, type-arg]
+class _Worker(FunctionWorker):
     """napari's worker, whose `quit` (at the close of the window) reaches the engine."""
 
     def quit(self) -> None:

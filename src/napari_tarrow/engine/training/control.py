@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 
-class Interrupted(Exception):  # noqa: N818
+class Interrupted(Exception):
     """`stop` was called while the movies were read for the start: there is nothing to keep yet."""
 
 
@@ -83,12 +83,21 @@ class Control:
         Interrupted
             If the loop shall stop.
         """
-        if self._begun:
-            return
-        if self.stopping:
+        self.heed()
+        if not self._begun:
+            with self._reading:
+                self._frames_read += 1
+
+    def heed(self) -> None:
+        """End the start where the loop shall stop.
+
+        Raises
+        ------
+        Interrupted
+            If so.
+        """
+        if self.stopping and not self._begun:
             raise Interrupted
-        with self._reading:
-            self._frames_read += 1
 
     def begin(self) -> None:
         """Say that the start is over: from now on the loop itself heeds `stop`, and saves what there is."""

@@ -15,8 +15,6 @@ from .session import Batches, make_objective
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import torch
-
     from ..config import TrainConfig
     from .dataset import Footage
 

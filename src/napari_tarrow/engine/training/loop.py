@@ -24,7 +24,7 @@ from .dataset import Footage, open_dataset, open_footage
 from .monitors import monitors_for
 from .network import new_network
 from .objective import new_sums
-from .plan import make_plan
+from .plan import make_plan, step_bytes
 from .run_folder import RunRecord, new_run_folder, read_run, write_run
 from .session import Batches, Session, make_objective
 from .shown import Showcase, example_patches
@@ -146,23 +146,28 @@ def _run(
     model = new_network(config, footage.channels, device, filled_later=folder is not None and has_checkpoint(folder))
     with open_dataset(config, footage, device) as data:
         batches = Batches(config, data, device)
+
+        def heeded(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+            control.heed()
+            return batches.train(step)
+
         if record is None or folder is None:
-            plan, precision = make_plan(
-                config, model, lambda p: make_objective(config, p), lambda step: batches.train(step)
-            )
-            if control.stopping:
-                return
-            folder = new_run_folder(config, footage.movies[0].movie.name)
+            plan, precision = make_plan(config, model, lambda p: make_objective(config, p), heeded)
             prints = [(movie, fingerprint(movie.movie)) for movie in footage.movies]
+            control.heed()
+            control.begin()
+            folder = new_run_folder(config, footage.movies[0].movie.name)
             write_run(folder, config, plan, model, prints)
         else:
             plan, precision = record.plan, f"precision {record.plan.precision}, as before"
         session = Session(config, plan, model, batches, folder)
         if record is not None:
             session.restore()
-        control.begin()
         summary = (*footage.summary, *_describe_work(session, data.store.place, precision))
-        started = Started(folder, summary, plan.epochs, plan.steps, session.epoch, session.seconds_left)
+        needed = step_bytes(config, model, session.objective, batches.train)
+        memory = int(needed), free_memory(device)
+        control.begin()
+        started = Started(folder, summary, plan.epochs, plan.steps, session.epoch, session.seconds_left, memory)
         told: tuple[Update, ...] = (started, *(Notice(text) for text in (*notices, *footage.notices)))
         with contextlib.closing(_drive(session, Showcase(config, footage), control)) as updates:
             yield from _watched(session, itertools.chain(told, updates))

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class Started:
     """The run is set up; the first step comes next.
 
-    `summary` says in sentences what will be done: movies, sequences per delta, device, precision, memory.
+    `summary` says in sentences what will be done: movies, sequences per delta, device, precision, memory. `memory` are
+    the bytes that a step takes and those that the device had for it.
     """
 
     run_folder: Path
@@ -24,6 +25,7 @@ class Started:
     steps: int
     first_epoch: int  # above 0 for a resumed run
     seconds: float | None  # expected duration; None where it was not measured
+    memory: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
