@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dask.array
@@ -24,8 +25,9 @@ from napari_tarrow.engine.inference.events import Event
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
 from napari_tarrow.engine.pictures import Inset
 from napari_tarrow.widgets.attribution import AttributionWidget
-from napari_tarrow.widgets.attribution_work import MapWritten, Pictured, outwards
+from napari_tarrow.widgets.attribution_work import MapWritten, Pictured
 from napari_tarrow.widgets.views import camera
+from napari_tarrow.widgets.work import outwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -284,6 +286,17 @@ def test_the_contact_sheet_shows_the_events_above_the_threshold_that_are_not_fal
     assert [inset.frame for inset in insets] == [0, 2, 3, 4]
     assert all(isinstance(inset, Inset) for inset in insets)
     assert (where, title) == (path, "The 4 strongest events of cells")
+
+
+def test_what_the_engine_notes_is_said(run, monkeypatch):
+    attribute = engine.attribute
+
+    def noting(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for one in attribute(*arguments, **options):
+            yield replace(one, notices=("Tiles are now 256 pixels.",) if one.frames[0] > 3 else ())
+
+    monkeypatch.setattr(engine, "attribute", noting)
+    assert run.all() == "Done: 11 maps are shown. Note: Tiles are now 256 pixels."
 
 
 def test_without_events_that_is_said(run, monkeypatch):

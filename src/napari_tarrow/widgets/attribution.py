@@ -177,7 +177,7 @@ class AttributionWidget(UseDock):
         """Return the layer that is chosen as movie, and what it is; None where it is none."""
         self.movie.look()
         layer, facts = self.movie.layer, self.movie.facts
-        return None if layer is None or facts is None or facts.problem else (layer, facts)
+        return None if layer is None or facts is None or facts.source is None else (layer, facts)
 
 
 class _ShownMaps:

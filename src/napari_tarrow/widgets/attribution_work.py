@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .roomy import roomy
+from .work import Stage, outwards
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -113,25 +114,8 @@ def show_attribution(order: MapOrder, stopping: threading.Event) -> Iterator[Any
         yield value
         if stopping.is_set():
             break
+    yield Stage("Looking for events ...")
     yield from _events(order, movie, maps, sorted(written))
-
-
-def outwards(current: int, count: int) -> Iterator[range]:
-    """Yield stretches of frames: the current one first, then alternately after and before what is done, ever longer.
-
-    Whoever works through a stretch in the order of time shares what neighbours have in common.
-    """
-    current = min(max(current, 0), count - 1)
-    yield range(current, current + 1)
-    before, after, length = current, current + 1, 4
-    while before > 0 or after < count:
-        if after < count:
-            yield range(after, min(after + length, count))
-            after = min(after + length, count)
-        if before > 0:
-            yield range(max(before - length, 0), before)
-            before = max(before - length, 0)
-        length = min(2 * length, 64)
 
 
 def _maps(order: MapOrder, model: Any, movie: PreparedMovie, maps: dict[int, Any]) -> Iterator[tuple[MapWritten, Any]]:
@@ -187,9 +171,10 @@ def pictures(movie: Movie, events: Sequence[Event]) -> Iterator[Pictured]:
         yield Pictured(place, event_inset(movie, event, None))
 
 
-def draw_sheet(insets: Sequence[Inset], path: Path, title: str) -> Iterator[Any]:
-    """Draw a contact sheet; yields nothing."""
+def draw_sheet(insets: Sequence[Inset], path: Path, title: str) -> Generator[Any, None, str]:
+    """Draw a contact sheet; yields nothing, and returns a sentence."""
     from ..engine.pictures import contact_sheet
 
     contact_sheet(insets, path, title)
     yield from ()
+    return f"Saved {len(insets)} events as {path.name}."

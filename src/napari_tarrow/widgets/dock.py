@@ -6,6 +6,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QFormLayout,
@@ -24,6 +25,7 @@ from .combo import titled
 from .layers import duration, still_there
 from .models import ModelChooser
 from .movie_chooser import MovieChooser
+from .work import Stage
 from .worker import Job, in_words, notify
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class UseDock(QWidget):
         self._source: weakref.ref[Layer] | None = None  # the layer that the job works on
         self._stopped = False
         self._begin = 0.0
+        self._notices: list[str] = []  # what the work said of itself
         self.movie = MovieChooser(viewer, "Movie")
         self.model = ModelChooser("Model")
         self.go = QPushButton(action)
@@ -92,6 +95,7 @@ class UseDock(QWidget):
             self._fail(error)
             return
         self._source, self._stopped, self._begin = weakref.ref(layer), False, time.monotonic()
+        self._notices = []
         self.job = Job(work, self._title.format(movie=layer.name), stop=self._stop_work, parent=self)
         self.job.yielded.connect(self._value)
         self.job.errored.connect(self._fail)
@@ -103,7 +107,7 @@ class UseDock(QWidget):
 
     def end(self) -> None:
         """Ask the work to end, and keep what is done."""
-        if self.job is not None:
+        if self.job is not None and not self._stopped:
             self._stopped = True
             self._say("Stopping ...")
             self.stop.setEnabled(False)
@@ -193,14 +197,18 @@ class UseDock(QWidget):
     # the life of a job
 
     def _value(self, value: Any) -> None:
-        for notice in getattr(value, "notices", ()):
-            self.notices.append(notice)
+        if isinstance(value, Stage):
+            self._say(value.sentence)
+            return
+        self._notices = list(
+            dict.fromkeys([*self._notices, *(f"Note: {one}" for one in getattr(value, "notices", ()))])
+        )
         self._take(value)
         done, total = getattr(value, "done", 0), getattr(value, "total", 0)
         if total:
             self.progress.setRange(0, total)
             self.progress.setValue(done)
-            self._say(self._how_far(done, total))
+            self._say(" ".join([self._how_far(done, total), *self._notices]))
 
     def _how_far(self, done: int, total: int) -> str:
         seconds = time.monotonic() - self._begin
@@ -208,7 +216,7 @@ class UseDock(QWidget):
         return f"{done} of {total} frames{left}"
 
     def _returned(self, result: Any) -> None:
-        self._say(self._ended(result))
+        self._say(" ".join([self._ended(result), *self._notices]))
 
     def _fail(self, error: BaseException) -> None:
         self._say(in_words(error), wrong=True)
@@ -222,7 +230,12 @@ class UseDock(QWidget):
 
     def _layer_gone(self, event: Any = None) -> None:
         del event
-        if self.job is not None and self._source is not None and not still_there(self.viewer, self._source):
+        if (
+            isalive(self)
+            and self.job is not None
+            and self._source is not None
+            and not still_there(self.viewer, self._source)
+        ):
             self.end()
 
     def _say(self, sentence: str, wrong: bool = False) -> None:

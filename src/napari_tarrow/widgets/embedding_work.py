@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..engine.errors import UserError
-from .attribution_work import outwards
 from .layers import amount
 from .roomy import roomy
+from .work import Stage, outwards
 
 if TYPE_CHECKING:
     import threading
@@ -108,7 +108,7 @@ def size_of(frames: int, features: int, height: int, width: int, *, on_disk: boo
 
 
 def compute_embedding(order: EmbeddingOrder, stopping: threading.Event) -> Iterator[Any]:
-    """Yield `EmbeddingBegun`, a `FrameEmbedded` for each frame, a `FrameColoured` for each, and `ObjectsPooled`.
+    """Yield `EmbeddingBegun`, a `FrameEmbedded` for each frame, `ObjectsPooled`, and a `FrameColoured` for each frame.
 
     The colours are three principal components, fitted to the first frame until those of the whole movie are known.
     Once `stopping` is set no further frames are embedded, and the components are those of the frames that are there.
@@ -235,6 +235,7 @@ def _frames(
             break
     if tables:
         yield ObjectsPooled(_joined(tables))
+    yield Stage("Colours of the whole movie ...")
     components = fit.result()
     for frame in frames[:done]:
         _colour(colours, frame, components, kept.read(frame))

@@ -97,7 +97,8 @@ class EventsPanel(QWidget):
         if not self._events:
             return "No event stands out."
         shown = sum(event.score >= self.threshold for event in self._events)
-        return f"{shown} of {len(self._events)} events score at least {self.threshold:.3g}."
+        pictured = f" The strongest {SHOWN} have pictures." if shown > SHOWN else ""
+        return f"{shown} of {len(self._events)} events score at least {self.threshold:.3g}.{pictured}"
 
     def show_events(
         self,
@@ -123,6 +124,7 @@ class EventsPanel(QWidget):
         ticks
             What is known of them.
         """
+        self._abandon()
         self._events, self._ticks = tuple(events), list(ticks or [None] * len(events))
         self.insets, self._csv, self._name = {}, None, name
         self._layer = None
@@ -158,8 +160,7 @@ class EventsPanel(QWidget):
 
     def save_csv(self) -> None:
         """Ask for a file and write all events; ticks that stand there already are taken over."""
-        start = f"{self._name}_events.csv"
-        path, _ = QFileDialog.getSaveFileName(self, "Save events", start, "Table (*.csv)")
+        path, _ = QFileDialog.getSaveFileName(self, "Save events", self._suggested("csv"), "Table (*.csv)")
         if path and self._take_ticks(Path(path)) and self._write(Path(path)):
             self._csv = Path(path)
             self._update()
@@ -173,6 +174,7 @@ class EventsPanel(QWidget):
         if not path or chosen is None:
             return
         layer, facts = chosen
+        assert facts.source is not None
         try:
             table = read_events(path)
             _check_inside(table.events, facts, Path(path))
@@ -194,23 +196,36 @@ class EventsPanel(QWidget):
             for place, inset in sorted(self.insets.items())
             if self._events[place].score >= self.threshold and self._ticks[place] is not False
         ]
-        path, _ = QFileDialog.getSaveFileName(self, "Save pictures", f"{self._name}_events.png", "Picture (*.png)")
+        path, _ = QFileDialog.getSaveFileName(self, "Save pictures", self._suggested("png"), "Picture (*.png)")
         if path:
             title = f"The {len(shown)} strongest events of {self._name}"
             self._run(functools.partial(draw_sheet, tuple(shown), Path(path), title), "Contact sheet")
 
-    def _run(self, work: Callable[[], Any], title: str) -> None:
+    def _abandon(self) -> None:
+        """Give up what is still drawn of other events."""
         if self._job is not None:
             self._job.abandon()
+            self._job = None
+
+    def _run(self, work: Callable[[], Any], title: str) -> None:
+        self._abandon()
         self._job = job = Job(work, title, parent=self, bar=False)
         job.yielded.connect(self._take)
         job.errored.connect(self._fail)
-        job.finished.connect(self._update)
+        job.returned.connect(self._say)
         job.start()
 
     def _take(self, value: Any) -> None:
         if self.sender() is self._job and isinstance(value, Pictured):
             self.picture(value)
+
+    def _say(self, sentence: str | None) -> None:
+        """Tell in passing what was saved."""
+        from napari.utils.notifications import show_info
+
+        self._update()
+        if sentence:
+            show_info(sentence)
 
     def _fail(self, error: BaseException) -> None:
         self.count.setText(in_words(error))
@@ -246,6 +261,11 @@ class EventsPanel(QWidget):
             self._fail(error)
             return False
         return True
+
+    def _suggested(self, ending: str) -> str:
+        """Suggest a file beside the csv where there is one, else at home: the working folder may be anywhere."""
+        folder = Path.home() if self._csv is None else self._csv.parent
+        return str(folder / f"{self._name}_events.{ending}")
 
     def _range(self) -> tuple[float, float]:
         scores = [event.score for event in self._events]

@@ -26,7 +26,7 @@ def put_features(labels: Labels, table: ObjectTable, record: dict[str, Any]) -> 
     record
         Provenance.
     """
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     ids, which = np.unique(table.label, return_inverse=True)
     weights = table.area.astype(float)
