@@ -74,7 +74,7 @@ def reference(tmp_path):
     }
     (folder / "train_args.yaml").write_text(yaml.dump(arguments))
     keys = "loss", "loss_decorr", "accuracy", "pred1_ratio", "lr"
-    curves = {"train": {key: [0.6, 0.5] for key in keys}, "val": {key: [0.7, 0.65] for key in keys}}
+    curves = {"train": {key: [0.5, 0.6] for key in keys}, "val": {key: [0.7, 0.65] for key in keys}}
     for part in curves.values():
         part["steps"] = [658, 987]
     (folder / "losses.json").write_text(json.dumps(curves))
@@ -131,7 +131,7 @@ def test_a_folder_of_the_reference_is_described(reference):
     assert rows["Parts"] == "training 0.1 to 0.5 and 0.6 to 1; validation 0 to 0.1"
     assert rows["Time steps"] == "4 frames"
     assert rows["Training"] == "2 of 200 epochs, 100,000 pairs"
-    assert rows["Best epoch"] == "2: loss 0.650 in validation, 0.500 in training; accuracy 0.650 and 0.500"
+    assert rows["Best epoch"] == "2: loss 0.650 in validation, 0.600 in training; accuracy 0.650 and 0.600"
 
 
 def test_weights_and_arguments_alone_are_enough(tmp_path):

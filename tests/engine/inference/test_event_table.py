@@ -104,6 +104,16 @@ def test_positions_that_are_rounded_in_the_file_still_find_their_row(path):
     assert table.events == (Event(1, 10.12, 0.67, 0.333333, (1, 2)),)
 
 
+def test_a_tick_goes_to_no_other_event_of_the_same_frame_or_place(path):
+    here = Event(1, 10.0, 20.0, 3.0, (1, 2))
+    write_events(path, [here], true=[True])
+
+    others = [Event(1, 10.0, 21.0, 3.0, (1, 2)), Event(1, 11.0, 20.0, 3.0, (1, 2)), Event(1, 10.0, 20.0, 3.0, (1, 5))]
+    write_events(path, [*others, Event(2, 10.0, 20.0, 3.0, (1, 2)), here])
+
+    assert read_events(path).true == (None, None, None, None, True)
+
+
 @pytest.mark.parametrize("old", ["frame,y,x\n1,2,3\n", "", "frame,y,x,score\n1,2,3,high\n"])
 def test_a_file_that_is_no_table_of_events_is_not_written_over(path, old):
     path.write_text(old)
