@@ -170,8 +170,8 @@ def test_an_empty_folder_may_become_an_output(tmp_path: Path) -> None:
 
 
 def test_a_start_that_was_killed_leaves_nothing_in_the_way(tmp_path: Path) -> None:
-    (tmp_path / ".out.zarr.part" / "0").mkdir(parents=True)
-    assert filled(tmp_path / "out.zarr").missing == ()
+    filled(tmp_path / "other.zarr").path.rename(tmp_path / ".out.zarr.part")
+    assert opened(tmp_path / "out.zarr").missing == (0, 1, 2, 3)
     assert [one.name for one in tmp_path.iterdir()] == ["out.zarr"]
 
 
