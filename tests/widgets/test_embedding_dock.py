@@ -120,15 +120,18 @@ def test_colours_are_the_components_of_the_whole_movie_in_the_end(run, growing, 
     frames = run.embedded()
     components = fit_components(wanted[frame] for frame in frames)
     colours = np.asarray(run.viewer.layers[COLOURS].data)
-    assert colours.shape == (12, 24, 28, 3)
-    np.testing.assert_array_equal(colours, np.stack([np.moveaxis(components.apply(one), 0, -1) for one in wanted]))
+    assert colours.shape == (12, 24, 28, 4)
+    np.testing.assert_array_equal(
+        colours[..., :3], np.stack([np.moveaxis(components.apply(one), 0, -1) for one in wanted])
+    )
 
 
-def test_the_frame_in_view_comes_first_and_its_colours_show_at_once(run, slow):
+def test_the_frame_in_view_comes_first_and_hides_the_movie_alone(run, slow):
     run.viewer.dims.set_current_step(0, 6)
     run.start().wait_for(1)
     colours = np.asarray(run.viewer.layers[COLOURS].data)
     assert {t for t in range(12) if colours[t].any()} == {6}
+    assert (colours[6, ..., 3] == 255).all()
     slow.set()
     run.wait()
     assert run.embedded()[:3] == [6, 7, 8]
@@ -265,7 +268,7 @@ def test_channels_of_a_movie_with_channels_lie_behind_them(qtbot, tmp_path, grow
     viewer.add_image(np.stack([growing, growing]), name="cells", axis_labels=("c", "t", "y", "x"))
     assert docked(qtbot, viewer, tmp_path / "two", until).all().startswith("Done")
     assert viewer.layers[STACK].data.shape == (4, 2, 12, 24, 28)
-    assert viewer.layers[COLOURS].data.shape == (2, 12, 24, 28, 3)
+    assert viewer.layers[COLOURS].data.shape == (2, 12, 24, 28, 4)
 
 
 def test_in_a_real_viewer_layers_show_frames_as_they_arrive(

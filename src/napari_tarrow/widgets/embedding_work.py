@@ -68,7 +68,8 @@ class EmbeddingBegun:
     Attributes
     ----------
     channels : (T, F, H, W) float32 array, or Path of a zarr of float16
-    colours : (T, 3, H, W) uint8
+    colours : (T, 4, H, W) uint8
+        Red, green, blue and opacity: the movie shows through where there is no frame yet.
     """
 
     channels: NDArray[np.float32] | Path = field(repr=False)
@@ -128,7 +129,7 @@ def compute_embedding(order: EmbeddingOrder, stopping: threading.Event) -> Itera
     )
     kept = _Kept(order, plan)
     n_frames, _, height, width = plan.shape
-    colours = roomy((n_frames, COLOURS, height, width), np.uint8)
+    colours = roomy((n_frames, COLOURS + 1, height, width), np.uint8)
     yield EmbeddingBegun(kept.shown, colours, fingerprint(movie.movie), (*notices, *overridden))
     with contextlib.closing(kept):
         yield from _frames(order, plan, kept, colours, stopping)
@@ -245,6 +246,7 @@ def _frames(
 def _colour(colours: NDArray[np.uint8], frame: int, components: Any, embedding: NDArray[Any]) -> None:
     grey = components.apply(embedding)
     colours[frame, : len(grey)] = grey
+    colours[frame, COLOURS] = 255
 
 
 def _limits(embedding: NDArray[Any]) -> tuple[float, float]:
