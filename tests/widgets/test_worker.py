@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from napari.utils import progress
+from qtpy.QtCore import QObject
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.widgets.worker import Job, in_words, leave_a_core
@@ -155,7 +156,7 @@ def test_stop_lets_an_engine_with_a_control_end_by_itself(qtbot: QtBot, until: U
     assert watched.values("returned") == [None]
 
 
-@pytest.mark.parametrize("how", ["stop", "abandon", "forget"])
+@pytest.mark.parametrize("how", ["stop", "abandon", "forget", "delete"])
 def test_a_generator_is_closed_in_its_own_thread(how: str, qtbot: QtBot, until: Until) -> None:
     closed: list[int] = []
     began: list[int] = []
@@ -169,11 +170,14 @@ def test_a_generator_is_closed_in_its_own_thread(how: str, qtbot: QtBot, until: 
         finally:
             closed.append(threading.get_ident())
 
-    job = Job(work, "work")
+    parent = QObject()
+    job = Job(work, "work", parent=parent if how == "delete" else None)
     job.start()
     until(lambda: bool(began))
     if how == "forget":
         del job
+    elif how == "delete":
+        parent.deleteLater()
     else:
         getattr(job, how)()
     until(lambda: bool(closed))

@@ -60,14 +60,14 @@ def make_editor(name: str, field: FieldInfo) -> Editor:
     field : FieldInfo
         Its type, bounds and description, as `option` made them.
     """
-    kind, optional = _kind(field.annotation)
+    kind, optional = kind_of(field.annotation)
     if kind is bool:
         return _Flag()
     if get_origin(kind) is Literal and not optional:
         return _Choice([str(one) for one in get_args(kind)])
     if name in SUGGESTED:
         return _Choice(SUGGESTED[name], free=True)
-    low, high = _bounds(field)
+    low, high = bounds_of(field)
     if kind is int and not optional and (high is None or high <= _LARGEST):
         return _Number(0 if low is None else low, _LARGEST if high is None else high)
     if _is_path(field):
@@ -138,7 +138,7 @@ class _Text(Editor):
         self.line = QLineEdit()
         super().__init__(self.line)
         self._several = get_origin(kind) is tuple
-        self._quoted = self._several and _kind(get_args(kind)[0])[0] is str
+        self._quoted = self._several and kind_of(get_args(kind)[0])[0] is str
         self._plain = kind is not str
         self._optional = optional
         if optional:
@@ -210,17 +210,18 @@ def written(value: Any) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _kind(annotation: Any) -> tuple[Any, bool]:
+def kind_of(annotation: Any) -> tuple[Any, bool]:
     """Strip ``Annotated`` and ``| None`` from a type; return the rest, and whether there was None."""
     if get_origin(annotation) is Annotated:
-        return _kind(get_args(annotation)[0])
+        return kind_of(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
         kinds = get_args(annotation)
-        return _kind(next(kind for kind in kinds if kind is not type(None)))[0], type(None) in kinds
+        return kind_of(next(kind for kind in kinds if kind is not type(None)))[0], type(None) in kinds
     return annotation, False
 
 
-def _bounds(field: FieldInfo) -> tuple[int | None, int | None]:
+def bounds_of(field: FieldInfo) -> tuple[int | None, int | None]:
+    """Return the smallest and the largest whole number that an option takes, where it has such."""
     found: dict[str, Any] = {}
     for part in field.metadata:
         for name in ("ge", "gt", "le", "lt"):

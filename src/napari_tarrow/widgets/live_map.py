@@ -33,10 +33,12 @@ class LiveMap(QObject):
     Parameters
     ----------
     viewer
+    parent
+        The dock: what it holds is not asked for longer than it lives.
     """
 
-    def __init__(self, viewer: ViewerModel) -> None:
-        super().__init__()
+    def __init__(self, viewer: ViewerModel, parent: QObject) -> None:
+        super().__init__(parent)
         self.box = QCheckBox("Show on the movie what it learns")
         self.box.setObjectName("live")
         self.box.setToolTip("A layer with the attribution map of the frame in view, refreshed every few seconds")

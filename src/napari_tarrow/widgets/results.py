@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, QTimer, QUrl, Signal
+from qtpy.QtCore import QObject, Qt, QTimer, QUrl, Signal
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QGridLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
@@ -51,7 +51,7 @@ class ResultsPanel(QWidget):
         self.save = _button("Save configuration…", "Write the YAML file that napari-tarrow-train -c takes")
         self.copy = _button("Copy as command", "Copy the line that trains the same in a terminal")
         self.load = _button("Load a run's settings…", "Take the settings of a run (its run.yaml) or of a YAML file")
-        self._board = TensorBoard()
+        self._board = TensorBoard(self)
         buttons = QGridLayout()
         for place, button in enumerate((self.open_folder, self.tensorboard, self.save, self.copy)):
             buttons.addWidget(button, place // 2, place % 2)
@@ -96,12 +96,13 @@ class ResultsPanel(QWidget):
             self.failed.emit(error)
 
 
-class TensorBoard:
+class TensorBoard(QObject):
     """TensorBoard as a process of its own; the browser is opened once it listens."""
 
-    def __init__(self) -> None:
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
         self._process: subprocess.Popen[bytes] | None = None
-        self._timer = QTimer()
+        self._timer = QTimer(self)
         self._timer.setInterval(500)
         self._timer.timeout.connect(self._look)
         self._port, self._looks = 0, 0

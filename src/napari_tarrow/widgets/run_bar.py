@@ -12,7 +12,7 @@ from .run_state import Action, RunState, State
 _WORDS = {
     Action.START: ("Start", "Train a network on the chosen layer"),
     Action.PAUSE: ("Pause", "Wait after the step at hand; the run is saved"),
-    Action.STOP: ("Stop", "End now and keep the best epoch so far"),
+    Action.STOP: ("Stop", "End now and keep the model so far"),
     Action.CANCEL: ("Cancel", "End now and discard the run, after asking"),
     Action.RESUME: ("Resume a run folder…", "Go on with a run that was stopped or broken off"),
     Action.CONTINUE: ("Continue from this model…", "Begin a new run with the weights of a model"),

@@ -47,7 +47,7 @@ _AT_WORK = (State.CHECKING, *_UNDER_WAY, State.STOPPING)
 _NEXT: dict[tuple[State, Action | Event], State] = {
     **{(state, Action.START): State.CHECKING for state in _AT_REST},
     **{(state, Action.RESUME): State.CHECKING for state in _AT_REST},
-    **{(state, Action.CONTINUE): State.CHECKING for state in _AT_REST},
+    **{(state, Action.CONTINUE): state for state in _AT_REST},  # fills in the form; Start begins
     (State.CHECKING, Event.STARTED): State.TRAINING,
     (State.CHECKING, Action.CANCEL): State.STOPPING,
     (State.TRAINING, Action.PAUSE): State.PAUSING,

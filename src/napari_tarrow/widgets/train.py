@@ -60,7 +60,7 @@ class TrainWidget(QWidget):
         self.panel = OrderPanel(napari_viewer)
         self.measure = MeasureLine(self.panel.order)
         self.plot = CurvePlot(napari_viewer)
-        self.live = LiveMap(napari_viewer)
+        self.live = LiveMap(napari_viewer, self)
         self.results = ResultsPanel()
         self.told = note("")
         self.details = folding("What is trained on", self.told, opened=False)

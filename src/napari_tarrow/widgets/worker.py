@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from napari.qt.threading import FunctionWorker, create_worker
 from napari.utils import cancelable_progress
 from napari.viewer import current_viewer
+from qtpy.compat import isalive
 from qtpy.QtCore import QObject, QThreadPool, QTimer, Signal
 
 from ..engine.devices import give_memory_back, out_of_memory
@@ -46,7 +47,7 @@ class Job(QObject):
     stop
         Asks the engine to end by itself, such as ``Control.stop``. Without it, `stop` ends at the next value.
     parent
-        As of any Qt object; a job that nobody knows any more is abandoned.
+        As of any Qt object; a job that is deleted, or that nobody knows any more, is abandoned.
     room
         How many values may wait.
     bar
@@ -80,6 +81,7 @@ class Job(QObject):
         self._timer.setInterval(_BETWEEN_LOOKS)
         self._timer.timeout.connect(self._look)
         # `destroyed` will not do: of a job that the garbage collector finds in another thread, its slot is gone by then
+        line.owner = weakref.ref(self)
         weakref.finalize(self, line.abandon)
 
     @property
@@ -192,6 +194,7 @@ class _Line:
         self.values: queue.Queue[Any] = queue.Queue(room)
         self.result: Any = None
         self.error: BaseException | None = None
+        self.owner: weakref.ref[QObject] | None = None
         self._work: Callable[[], Iterator[Any]] | None = work
         self._title = title
         self._stop = stop
@@ -233,7 +236,15 @@ class _Line:
                 except StopIteration as end:
                     self.result = end.value
                     return
+                if self._orphaned():
+                    self.abandon()
+                    return
                 self._put(value)
+
+    def _orphaned(self) -> bool:
+        """Whether the job's dock was deleted: nobody looks any more."""
+        job = self.owner() if self.owner is not None else None
+        return job is None or not isalive(job)
 
     def _put(self, value: Any) -> None:
         while True:
