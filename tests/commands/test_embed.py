@@ -161,6 +161,13 @@ def test_components_become_a_colour_movie(form: str, folder: Path, capsys: pytes
     assert "of the variance" in capsys.readouterr().out
 
 
+def test_components_of_another_embedding_are_not_mixed_in(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("-o out.zarr --pca 3") == 0
+    shutil.rmtree("out.zarr")
+    words = ["model", "movie.tif", "-o", "out.zarr", "--pca", "3", "--dtype", "float32"]
+    assert "out_pca3.zarr was made with embedding float16, and embedding is float32 now" in refused(capsys, *words)
+
+
 def test_a_tif_is_float32_with_axes(folder: Path) -> None:
     assert run("-o out --tif") == 0
     with tifffile.TiffFile("out.tif") as file:
