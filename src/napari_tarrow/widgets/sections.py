@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtGui import QIcon
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QWidget
 from superqt import QCollapsible
 
@@ -28,7 +28,8 @@ def heading(text: str) -> QLabel:
 
 def folding(title: str, content: QWidget, *, opened: bool) -> QCollapsible:
     """Return a section that opens and closes at a click on its title."""
-    section = QCollapsible("", expandedIcon=QIcon(), collapsedIcon=QIcon())  # its icons are black in any theme
+    nothing = _no_icon()
+    section = QCollapsible("", expandedIcon=nothing, collapsedIcon=nothing)  # its icons are black in any theme
     section.toggled.connect(lambda is_open: section.setText(f"{_OPEN if is_open else _SHUT} {title}"))
     section.setText(f"{_SHUT} {title}")
     section.setDuration(0)
@@ -39,6 +40,13 @@ def folding(title: str, content: QWidget, *, opened: bool) -> QCollapsible:
     section.setContent(content)
     section.expand(animate=False) if opened else section.collapse(animate=False)
     return section
+
+
+def _no_icon() -> QIcon:
+    """Return a transparent icon: superqt asks whether there is one, and to PySide6 an empty one is none."""
+    picture = QPixmap(1, 1)
+    picture.fill(Qt.GlobalColor.transparent)
+    return QIcon(picture)
 
 
 class Page(QScrollArea):
