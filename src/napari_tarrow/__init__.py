@@ -8,8 +8,9 @@ The public names are loaded when they are first used, so that `import napari_tar
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .engine.lazy import on_demand
 
 if TYPE_CHECKING:
     from .engine import models
@@ -36,27 +37,19 @@ __all__ = [
     "train",
 ]
 
-_MODULE_OF = {
-    "Control": "engine.training",
-    "Movie": "engine.movies",
-    "TrainConfig": "engine.config",
-    "UserError": "engine.errors",
-    "attribute": "engine.inference",
-    "embed": "engine.inference",
-    "find_events": "engine.inference",
-    "open_movie": "engine.movies",
-    "read_trained": "engine.inference",
-    "train": "engine.training",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "models":
-        return importlib.import_module(".engine.models", __name__)
-    if name in _MODULE_OF:
-        return getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_demand(
+    __name__,
+    {
+        "Control": "engine.training",
+        "Movie": "engine.movies",
+        "TrainConfig": "engine.config",
+        "UserError": "engine.errors",
+        "attribute": "engine.inference",
+        "embed": "engine.inference",
+        "find_events": "engine.inference",
+        "models": "engine.models",
+        "open_movie": "engine.movies",
+        "read_trained": "engine.inference",
+        "train": "engine.training",
+    },
+)

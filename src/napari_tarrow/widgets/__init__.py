@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..engine.lazy import on_demand
 
 if TYPE_CHECKING:
     from .attribution import AttributionWidget
@@ -12,14 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AttributionWidget", "EmbeddingWidget", "TrainWidget"]
 
-_MODULE_OF = {"AttributionWidget": "attribution", "EmbeddingWidget": "embedding", "TrainWidget": "train"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULE_OF:
-        return getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = on_demand(
+    __name__, {"AttributionWidget": "attribution", "EmbeddingWidget": "embedding", "TrainWidget": "train"}
+)

@@ -1,14 +1,22 @@
-"""Using a trained network on whole movies: embeddings, attribution maps, events."""
+"""Using a trained network on whole movies: embeddings, attribution maps, events.
+
+The public names are imported when they are first used: tables of events need no torch.
+"""
 
 from __future__ import annotations
 
-from .attribution import AttributionMap, MapKind, attribute
-from .embedding import EmbeddedFrame, embed
-from .event_table import read_events, write_events
-from .events import Event, find_events, suggest_threshold
-from .opening import open_for
-from .run_events import draw_run_events
-from .trained import TrainedModel, read_trained
+from typing import TYPE_CHECKING
+
+from ..lazy import on_demand
+
+if TYPE_CHECKING:
+    from .attribution import AttributionMap, MapKind, attribute
+    from .embedding import EmbeddedFrame, embed
+    from .event_table import read_events, write_events
+    from .events import Event, find_events, suggest_threshold
+    from .opening import open_for
+    from .run_events import draw_run_events
+    from .trained import TrainedModel, read_trained
 
 __all__ = [
     "AttributionMap",
@@ -26,3 +34,23 @@ __all__ = [
     "suggest_threshold",
     "write_events",
 ]
+
+__getattr__, __dir__ = on_demand(
+    __name__,
+    {
+        "AttributionMap": "attribution",
+        "EmbeddedFrame": "embedding",
+        "Event": "events",
+        "MapKind": "attribution",
+        "TrainedModel": "trained",
+        "attribute": "attribution",
+        "draw_run_events": "run_events",
+        "embed": "embedding",
+        "find_events": "events",
+        "open_for": "opening",
+        "read_events": "event_table",
+        "read_trained": "trained",
+        "suggest_threshold": "events",
+        "write_events": "event_table",
+    },
+)

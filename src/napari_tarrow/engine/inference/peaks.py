@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..movies.prepared import block_means
-from .maps import frame_difference, on_movie_grid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -119,6 +118,8 @@ def _layers(maps: Iterable[AttributionMap], movie: PreparedMovie, scale: Scale) 
 
 def _layer(group: list[AttributionMap], movie: PreparedMovie, scale: Scale) -> _Layer:
     from scipy import ndimage
+
+    from .maps import frame_difference, on_movie_grid  # brings torch: tables of events need none
 
     shortest = min((one.frames for one in group), key=lambda frames: frames[-1])
     mean = sum(_blocks(one.map, scale) for one in group) / np.float32(len(group))
