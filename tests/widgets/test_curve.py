@@ -13,7 +13,6 @@ from napari_tarrow.widgets.curve import CurvePlot
 from napari_tarrow.widgets.curve_data import Curve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot

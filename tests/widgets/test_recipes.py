@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
 import tifffile
 import yaml
@@ -17,7 +15,11 @@ from napari_tarrow.engine.movies import open_movie
 from napari_tarrow.widgets import recipes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+
+    pass
 
 
 def test_the_file_holds_the_preset_and_what_differs_from_it(tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_settings_of_the_reference_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [".", "nothing"])
 def test_a_folder_without_settings_is_told(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no run folder|cannot be read"):
+    with pytest.raises(UserError, match=r"no run folder|cannot be read"):
         recipes.load(tmp_path / name)
 
 

@@ -20,7 +20,7 @@ from napari_tarrow.widgets.run_state import Action, State
 from napari_tarrow.widgets.train import TrainWidget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytestqt.qtbot import QtBot
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import torch
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.training.estimate import measure
@@ -65,3 +67,14 @@ def test_what_would_keep_a_run_from_starting_is_said(tiny: Make) -> None:
 def test_minutes_become_epochs(tiny: Make) -> None:
     found = measure(tiny(minutes=0.05))
     assert found.seconds == pytest.approx(3, rel=0.6)
+
+
+def test_nothing_that_was_measured_stays_in_memory(tiny: Make) -> None:
+    def tensors() -> int:
+        gc.collect()
+        return sum(issubclass(type(one), torch.Tensor) for one in gc.get_objects())
+
+    measure(tiny())
+    before = tensors()
+    measure(tiny())
+    assert tensors() == before

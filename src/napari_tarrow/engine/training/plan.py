@@ -166,17 +166,16 @@ def step_bytes(
 ) -> float:
     """Estimate the memory of a training step from what autograd keeps for two of its clips."""
     clips, labels = (tensor[:2] for tensor in draw(0))
-    kept: dict[int, int] = {}
+    kept: dict[int, torch.UntypedStorage] = {}
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
+    def keep(tensor: torch.Tensor) -> None:  # what is kept in the graph itself this way is never given back
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        kept[storage.data_ptr()] = storage
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda nothing: nothing):
         objective(copy.deepcopy(model).train(), clips, labels)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    activations = max(0, sum(kept.values()) - weights)
+    activations = max(0, sum(storage.nbytes() for storage in kept.values()) - weights)
     return _OVERHEAD * activations * config.batchsize / len(clips) + 4 * weights
 
 
