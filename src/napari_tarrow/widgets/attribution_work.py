@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +117,14 @@ def show_attribution(order: MapOrder, stopping: threading.Event) -> Iterator[Any
         if stopping.is_set():
             break
     yield Stage("Looking for events ...")
+    _import_features()
     yield from _events(order, movie, maps, sorted(written))
+
+
+def _import_features() -> None:
+    """Import what the layer of events needs here: in the main thread it would stop the window for half a second."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pandas")
 
 
 def _maps(order: MapOrder, model: Any, movie: PreparedMovie, maps: dict[int, Any]) -> Iterator[tuple[MapWritten, Any]]:

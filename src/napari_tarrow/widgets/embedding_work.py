@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import torch
     from numpy.typing import NDArray
 
     from ..engine.inference.object_table import ObjectTable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from ..engine.inference.stores.filling import EmbeddingPlan
     from ..engine.movies import Movie
 
-_LEFT = 0.8  # of the free memory that the channels may take
+_LEFT = 0.75  # of the memory that may be taken, for the channels; the rest is for the work
 COLOURS = 3
 
 
@@ -144,7 +145,7 @@ class _Kept:
         self._array: NDArray[np.float32] = np.empty(0, np.float32)
         self._there: set[int] = set()
         if order.store is None:
-            _check_memory(4 * math.prod(self.shape))
+            _check_memory(4 * math.prod(self.shape), plan.model.device, order.memory)
             self._array = np.zeros(self.shape, np.float32)
         else:
             self._store = _open_store(order.store, plan)
@@ -191,16 +192,17 @@ def _open_store(path: Path, plan: EmbeddingPlan) -> ZarrStore:
         raise UserError(str(error).replace(", or give --overwrite to replace it", "")) from error
 
 
-def _check_memory(needed: int) -> None:
+def _check_memory(needed: int, device: torch.device, memory: int | None) -> None:
+    """Refuse what would leave too little for the work itself, before Linux kills the process without a word."""
     import torch
 
-    from ..engine.devices import free_memory
+    from ..engine.inference.memory import Budget
 
-    free = free_memory(torch.device("cpu"))
-    if needed > _LEFT * free:
+    left = Budget(torch.device("cpu"), memory if device.type == "cpu" else None).left
+    if needed > _LEFT * left:
         raise UserError(
-            f"The embedding takes {amount(needed)} of memory, and {amount(free)} are free. Keep it in a zarr on the"
-            " disk instead."
+            f"The embedding takes {amount(needed)} of memory, and about {amount(max(left, 0))} may be taken. Keep it in"
+            " a zarr on the disk instead."
         )
 
 

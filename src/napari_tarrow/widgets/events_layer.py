@@ -36,6 +36,8 @@ class EventsLayer:
         What it is as a movie.
     events
         Strongest first; their frames are indices.
+    threshold
+        Score from which on events are shown.
     name, metadata
         Of the new layer.
     """
@@ -47,6 +49,7 @@ class EventsLayer:
         facts: LayerFacts,
         events: Sequence[Event],
         *,
+        threshold: float,
         name: str,
         metadata: dict[str, Any],
     ) -> None:
@@ -74,6 +77,7 @@ class EventsLayer:
                     border_color="score" if len(coordinates) else "white",
                     border_colormap="plasma",
                     border_width=0.07,
+                    shown=np.tile(self._scores >= threshold, len(self._copies)),
                     metadata=metadata,
                     **like(movie, axes=facts.axes, own=facts.axes),
                 )

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Layer
+    from numpy.typing import NDArray
 
     from ..engine.inference.events import Event
     from ..engine.pictures import Inset
@@ -46,7 +48,9 @@ class EventsPanel(QWidget):
         # napari fills the rest of a dock with nothing, unless something in it wants the room.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._viewer, self._chosen_movie = viewer, chosen_movie
-        self._events: tuple[Event, ...] = ()
+        self._events: tuple[Event, ...] = ()  # strongest first
+        self._scores: NDArray[np.float64] = np.empty(0)
+        self._range = 0.0, 1.0  # of the scores, and of the slider
         self._ticks: list[bool | None] = []
         self.insets: dict[int, Inset] = {}
         self._layer: EventsLayer | None = None
@@ -83,7 +87,7 @@ class EventsPanel(QWidget):
     @property
     def threshold(self) -> float:
         """The score from which on events are shown."""
-        low, high = self._range()
+        low, high = self._range
         value = self.slider.value()
         return low if value == 0 else high if value == _STEPS else low + (high - low) * value / _STEPS
 
@@ -96,7 +100,7 @@ class EventsPanel(QWidget):
         """Say how many events are shown of how many."""
         if not self._events:
             return "No event stands out."
-        shown = sum(event.score >= self.threshold for event in self._events)
+        shown = self._count()
         pictured = f" The strongest {SHOWN} have pictures." if shown > SHOWN else ""
         return f"{shown} of {len(self._events)} events score at least {self.threshold:.3g}.{pictured}"
 
@@ -127,21 +131,30 @@ class EventsPanel(QWidget):
         self._abandon()
         self._events, self._ticks = tuple(events), list(ticks or [None] * len(events))
         self.insets, self._csv, self._name = {}, None, name
+        self._scores = np.array([event.score for event in events], float)
+        self._range = (float(self._scores.min()), float(self._scores.max())) if events else (0.0, 1.0)
+        self._move_slider(threshold)
         self._layer = None
         if events:
-            self._layer = EventsLayer(self._viewer, layer, facts, events, name=f"{name} events", metadata={**metadata})
-            self._layer.tick(self._ticks)
-        self.gallery.fill(self._events[:SHOWN], self._ticks[:SHOWN])
-        low, high = self._range()
-        share = (threshold - low) / (high - low) if high > low and math.isfinite(threshold) else float(threshold > high)
-        self.slider.setValue(min(max(math.floor(share * _STEPS), 0), _STEPS))
-        self._apply_threshold()
+            self._layer = EventsLayer(
+                self._viewer,
+                layer,
+                facts,
+                events,
+                threshold=self.threshold,
+                name=f"{name} events",
+                metadata={**metadata},
+            )
+            if any(tick is not None for tick in self._ticks):
+                self._layer.tick(self._ticks)
+        self.gallery.fill(self._events[:SHOWN], self._ticks[:SHOWN], self._count())
+        self._update()
 
     def picture(self, pictured: Pictured) -> None:
         """Put the picture of an event into the gallery."""
         self.insets[pictured.place] = pictured.inset
         self.gallery.picture(pictured.place, pictured.inset)
-        self._update()
+        self.sheet_button.setEnabled(True)
 
     def visit(self, place: int) -> None:
         """Move the viewer to an event."""
@@ -200,6 +213,13 @@ class EventsPanel(QWidget):
         if path:
             title = f"The {len(shown)} strongest events of {self._name}"
             self._run(functools.partial(draw_sheet, tuple(shown), Path(path), title), "Contact sheet")
+
+    def _move_slider(self, threshold: float) -> None:
+        low, high = self._range
+        share = (threshold - low) / (high - low) if high > low and math.isfinite(threshold) else float(threshold > high)
+        self.slider.blockSignals(True)
+        self.slider.setValue(min(max(math.floor(share * _STEPS), 0), _STEPS))
+        self.slider.blockSignals(False)
 
     def _abandon(self) -> None:
         """Give up what is still drawn of other events."""
@@ -267,13 +287,12 @@ class EventsPanel(QWidget):
         folder = Path.home() if self._csv is None else self._csv.parent
         return str(folder / f"{self._name}_events.{ending}")
 
-    def _range(self) -> tuple[float, float]:
-        scores = [event.score for event in self._events]
-        return (min(scores), max(scores)) if scores else (0.0, 1.0)
+    def _count(self) -> int:
+        """Count the events at or above the threshold."""
+        return int((self._scores >= self.threshold).sum())
 
     def _apply_threshold(self) -> None:
-        shown = sum(event.score >= self.threshold for event in self._events)
-        self.gallery.show_first(shown)
+        self.gallery.show_first(self._count())
         if self._layer is not None:
             self._layer.show_above(self.threshold)
         self._update()

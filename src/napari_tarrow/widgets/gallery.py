@@ -52,26 +52,29 @@ class Gallery(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setMinimumHeight(SIDE + 44)
 
-    def fill(self, events: Sequence[Event], ticks: Sequence[bool | None]) -> None:
-        """Show a card without pictures for each event."""
+    def fill(self, events: Sequence[Event], ticks: Sequence[bool | None], shown: int | None = None) -> None:
+        """Make a card without pictures for each event, and show the first ones, or all."""
+        self._inside.setUpdatesEnabled(False)
         for card in self.cards:
             card.setParent(None)
             card.deleteLater()
         self.cards = [
-            EventCard(number, event, tick) for number, (event, tick) in enumerate(zip(events, ticks, strict=True))
+            EventCard(place, event, tick) for place, (event, tick) in enumerate(zip(events, ticks, strict=True))
         ]
         for card in self.cards:
             card.clicked.connect(self.clicked)
             card.ticked.connect(self.ticked)
-        self._shown = len(self.cards)
+        self._shown = len(self.cards) if shown is None else min(shown, len(self.cards))
         self._lay_out()
+        self._inside.setUpdatesEnabled(True)
 
     def show_first(self, count: int) -> None:
         """Show the first `count` cards only."""
         if (count := min(count, len(self.cards))) != self._shown:
+            changed = self.cards[min(count, self._shown) : max(count, self._shown)]
             self._shown = count
-            for number, card in enumerate(self.cards):
-                card.setVisible(number < count)
+            for card in changed:
+                card.setVisible(card.place < count)
 
     def picture(self, place: int, inset: Inset) -> None:
         """Put pictures onto a card."""
