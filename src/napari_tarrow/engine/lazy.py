@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,4 +27,4 @@ def on_demand(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str],
         module = importlib.import_module(f"{package}.{modules[name]}")
         return module if modules[name].rpartition(".")[2] == name else getattr(module, name)
 
-    return get, lambda: sorted(modules)
+    return get, lambda: sorted(sys.modules[package].__all__)
