@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def embed(
     chosen = range(movie.shape[0]) if frames is None else frames
     projector = Projector(model, movie, layer=layer, memory=memory)
     size = Places(model, movie, grid).size
-    projector.keep_free(2 * projector.shape[0] * size[0] * size[1] * np.dtype(dtype).itemsize)
+    projector.leave(2 * projector.shape[0] * size[0] * size[1] * np.dtype(dtype).itemsize)
     whole: np.ndarray | None = None
     for block in _blocks(model, movie, projector, chosen, dtype, grid):
         if block.values.shape[1:] == size:
@@ -203,7 +203,7 @@ class Places:
             np.searchsorted(sources, ends) for sources, ends in ((self._rows, window[:2]), (self._columns, window[2:]))
         )
         rows, columns = self._rows[y0:y1] - window.y0, self._columns[x0:x1] - window.x0
-        return int(y0), int(x0), values[:, rows[:, None], columns]
+        return int(y0), int(x0), values.take(rows, 1).take(columns, 2)
 
 
 def sources(model: TimeArrowNet, side: int, prepared: int, subsample: int) -> np.ndarray:

@@ -53,7 +53,7 @@ class Tiles:
         self.backbone, self.head, self.size = backbone, head, size
         height, width = (backbone.length(side) for side in size)
         self.whole = Window(0, height, 0, width)
-        self._padded = backbone.pad(torch.empty((1, 1, *size), device="meta")).shape[-2:]
+        self.padded = backbone.pad(torch.empty((1, 1, *size), device="meta")).shape[-2:]
 
     def pad(self, frame: torch.Tensor) -> torch.Tensor:
         """Return a frame (C, H, W) padded as the network pads it, (1, C, H', W')."""
@@ -63,6 +63,11 @@ class Tiles:
         """Return the part of the padded frame that is read for a window of the projections."""
         (y0, y1, _), (x0, x1, _) = (region for region, _, _ in self._axes(window))
         return Window(y0, y1, x0, x1)
+
+    def reads(self, axis: int, first: int, stop: int) -> int:
+        """Return how many pixels of a padded frame are read for `first` to `stop` of the projections, along an axis."""
+        start, end, _ = self._axis(axis, first, stop)[0]
+        return end - start
 
     def cut(self, padded: torch.Tensor, window: Window) -> torch.Tensor:
         """Return what `project` needs of a padded frame for a window, (1, C, h, w), without a copy."""
@@ -81,14 +86,15 @@ class Tiles:
             part = part.narrow(axis, own.first - wanted.first, own.last - own.first + 1)
         return part
 
-    def _axes(self, window: Window) -> list[tuple[tuple[int, int, int], Span, Span]]:
-        """For y and x: where to cut and where the head's pixels then are, the head's pixels, the window's own."""
-        found = []
-        for side, padded, first, stop in zip(self.size, self._padded, window[::2], window[1::2], strict=True):
-            own = Span(first, stop - 1)
-            wanted = _clipped(needed(self.head, own), self.backbone.length(side))
-            found.append((_region(self.backbone, wanted, side, padded), wanted, own))
-        return found
+    def _axes(self, window: Window) -> tuple[tuple[tuple[int, int, int], Span, Span], ...]:
+        return self._axis(0, window.y0, window.y1), self._axis(1, window.x0, window.x1)
+
+    def _axis(self, axis: int, first: int, stop: int) -> tuple[tuple[int, int, int], Span, Span]:
+        """Find where to cut and where the head's pixels then are, the head's pixels, the window's own."""
+        side = self.size[axis]
+        own = Span(first, stop - 1)
+        wanted = _clipped(needed(self.head, own), self.backbone.length(side))
+        return _region(self.backbone, wanted, side, self.padded[axis]), wanted, own
 
 
 def split(whole: Window, tile: tuple[int, int]) -> tuple[Window, ...]:

@@ -113,10 +113,7 @@ class PreparedMovie:
         UserError
             If the frame cannot be read or holds NaN or infinity.
         """
-        frame = self._whole(index)
-        if self.preparation.subsample > 1:
-            return block_means(frame, self.preparation.subsample)
-        return np.ascontiguousarray(frame, dtype=self.dtype)
+        return self._reduced(self._whole(index))
 
     def normalization(self, indices: Sequence[int] | None = None) -> NDArray[np.float32]:
         """`low` and `span` per frame, so that a prepared frame is ``(stored - low) / span``.
@@ -144,9 +141,15 @@ class PreparedMovie:
         return self._rows if indices is None else self._rows[np.asarray(indices, dtype=np.int64)]
 
     def frame(self, index: int) -> NDArray[np.float32]:
-        """Read frame `index`, prepared: ``(C, h, w)`` float32."""
-        low, span = self.normalization([index])[0]
-        prepared: NDArray[np.float32] = (self.stored(index).astype(np.float32) - low) / span
+        """Read frame `index`, prepared: ``(C, h, w)`` float32, which the caller may change."""
+        whole = self._whole(index)
+        low, span = self._row(whole) if self._rows is None and self._by_itself else self.normalization([index])[0]
+        stored = self._reduced(whole)
+        del whole
+        prepared = stored.astype(np.float32)
+        del stored  # frames may be large: no more copies at a time than needed
+        prepared -= low
+        prepared /= span
         return prepared
 
     @property
@@ -168,11 +171,25 @@ class PreparedMovie:
             return (frame > 0).astype(np.uint8)
         return frame.astype(np.uint8) if frame.dtype.kind == "b" else frame
 
+    def _reduced(self, whole: Array) -> Array:
+        if self.preparation.subsample > 1:
+            return block_means(whole, self.preparation.subsample)
+        return np.ascontiguousarray(whole, dtype=self.dtype)
+
     def _some_rows(self, indices: Sequence[int]) -> NDArray[np.float32]:
         if self.preparation.binarize:
             return _identity(len(indices))
-        looks = np.array([frame_statistics(self._whole(int(index)))[:2] for index in indices]).reshape(-1, 2)
-        return rows(looks[:, 0], looks[:, 1])
+        return np.array([self._row(self._whole(int(index))) for index in indices], np.float32).reshape(-1, 2)
+
+    def _row(self, whole: Array) -> NDArray[np.float32]:
+        """`low` and `span` of a frame that is normalised by itself."""
+        if self.preparation.binarize:
+            found = _identity(1)
+        else:
+            low, high = frame_statistics(whole)[:2]
+            found = rows(np.array([low]), np.array([high]))
+        row: NDArray[np.float32] = found[0]
+        return row
 
     def _all_rows(self) -> NDArray[np.float32]:
         if self.preparation.binarize:
