@@ -338,6 +338,12 @@ def test_channels_follow_the_layer(qtbot: QtBot) -> None:
     assert order.movie.shape == (6, 3, 20, 20)
 
 
+def test_the_pairs_are_counted_at_the_chosen_deltas(dock: TrainWidget) -> None:
+    assert dock.panel.movie.sentence.text().endswith("every 10 min; 11 pairs at delta 1")
+    dock.panel.form.set_values({"delta": [1, 3]})
+    assert dock.panel.movie.sentence.text().endswith("11 pairs at delta 1, 9 pairs at delta 3")
+
+
 def test_minutes_win_over_epochs_and_that_is_seen(dock: TrainWidget) -> None:
     form = dock.panel.form
     assert form.editor("epochs").isEnabled()

@@ -110,6 +110,8 @@ class _Choice(Editor):
             self._box.setCurrentIndex(place)
         elif self._box.isEditable():
             self._box.setEditText(str(value))
+        if (line := self._box.lineEdit()) is not None:
+            line.setCursorPosition(0)
 
 
 class _Number(Editor):

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidge
 
 from ..engine.errors import UserError
 from .editors import Editor, make_editor
-from .sections import folding, heading
+from .sections import Folding, heading
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -53,9 +53,12 @@ class OptionsForm(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(self._rows_of({name: fields[name] for name in in_view}))
         rest = {name: field for name, field in fields.items() if name not in in_view}
-        self.advanced = folding("Advanced", self._groups_of(rest), opened=False)
+        self.advanced = Folding("Advanced", self._groups_of(rest), opened=False)
         self.advanced.setVisible(bool(rest))
         layout.addWidget(self.advanced)
+        widest = max(row.label.sizeHint().width() for row in self._rows.values())
+        for row in self._rows.values():
+            row.label.setMinimumWidth(widest)
         self._show_all()
 
     def values(self) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from .combo import Combo, titled
 from .layers import LayerFacts, describe_layer, plain, still_there
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.components import ViewerModel
     from napari.layers import Layer
 
@@ -119,6 +121,7 @@ class MovieChooser(QWidget):
 
         super().__init__()
         self.facts: LayerFacts | None = None
+        self.deltas: Sequence[int] = (1,)  # time steps whose pairs are counted in the sentence
         self.list = LayerList(viewer, (Image, Labels))
         self.list.setObjectName("layer")
         self.axes = QLineEdit()
@@ -151,7 +154,7 @@ class MovieChooser(QWidget):
     def look(self) -> None:
         """Read the layer anew; its data may have been replaced."""
         layer = self.layer
-        self.facts = None if layer is None else describe_layer(layer, self.axes.text())
+        self.facts = None if layer is None else describe_layer(layer, self.axes.text(), self.deltas)
         self.sentence.setText(_NONE if self.facts is None else self.facts.problem or self.facts.sentence)
         self.changed.emit()
 

@@ -14,7 +14,7 @@ from . import recipes
 from .form import OptionsForm
 from .movie_chooser import MovieChooser
 from .preferences import read_preferences
-from .sections import folding, heading
+from .sections import Folding, heading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +56,7 @@ class OrderPanel(QWidget):
         super().__init__()
         self.movie = MovieChooser(viewer)
         self.form = OptionsForm(TrainConfig, leave_out=FROM_THE_LAYER, in_view=_IN_VIEW)
-        self.settings = folding("Settings", self.form, opened=True)
+        self.settings = Folding("Settings", self.form, opened=True)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(8)
@@ -113,7 +113,7 @@ class OrderPanel(QWidget):
             If the folder holds no model.
         """
         self.form.set_values(recipes.network_of(folder))
-        self.settings.expand(animate=False)
+        self.settings.set_open(True)
 
     def halve_batch(self) -> int:
         """Take half as many clips per step; return how many."""
@@ -141,4 +141,7 @@ class OrderPanel(QWidget):
     def _form_changed(self) -> None:
         by_epochs = self.form.editor("minutes").get() is None  # minutes win over them
         self.form.editor("epochs").setEnabled(by_epochs)
+        if self.form.problem is None and (deltas := self.form.config().model_dump()["delta"]) != self.movie.deltas:
+            self.movie.deltas = deltas
+            self.movie.look()  # which says how many pairs there are now
         self.changed.emit()

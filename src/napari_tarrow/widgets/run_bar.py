@@ -54,6 +54,7 @@ class RunBar(QWidget):
         for action, button in self.buttons.items():
             button.clicked.connect(lambda _=False, action=action: self._click(action))
         self.halve.clicked.connect(self.halved)
+        self.say("")
         self.refresh()
 
     def hinder(self, why: str | None) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QObject, Qt
-from qtpy.QtGui import QIcon, QPixmap
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
     from qtpy.QtCore import QSize
@@ -26,27 +24,43 @@ def heading(text: str) -> QLabel:
     return label
 
 
-def folding(title: str, content: QWidget, *, opened: bool) -> QCollapsible:
-    """Return a section that opens and closes at a click on its title."""
-    nothing = _no_icon()
-    section = QCollapsible("", expandedIcon=nothing, collapsedIcon=nothing)  # its icons are black in any theme
-    section.toggled.connect(lambda is_open: section.setText(f"{_OPEN if is_open else _SHUT} {title}"))
-    section.setText(f"{_SHUT} {title}")
-    section.setDuration(0)
-    section.setFrameShape(QFrame.Shape.NoFrame)
-    section.layout().setContentsMargins(0, 0, 0, 0)
-    section.layout().setSpacing(2)
-    section.toggleButton().setStyleSheet(_PLAIN)
-    section.setContent(content)
-    section.expand(animate=False) if opened else section.collapse(animate=False)
-    return section
+class Folding(QWidget):
+    """A section that opens and closes at a click on its title.
 
+    superqt's fixes the height of its content when it opens, and cuts off what grows inside later.
 
-def _no_icon() -> QIcon:
-    """Return a transparent icon: superqt asks whether there is one, and to PySide6 an empty one is none."""
-    picture = QPixmap(1, 1)
-    picture.fill(Qt.GlobalColor.transparent)
-    return QIcon(picture)
+    Parameters
+    ----------
+    title
+    content
+    opened
+        Whether it is open at first.
+    """
+
+    def __init__(self, title: str, content: QWidget, *, opened: bool) -> None:
+        super().__init__()
+        self._title = title
+        self.content = content
+        self.button = QPushButton()
+        self.button.setObjectName("fold")
+        self.button.setCheckable(True)
+        self.button.setStyleSheet(_PLAIN)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(self.button)
+        box.addWidget(content)
+        self.button.toggled.connect(self._show)
+        self.button.setChecked(opened)
+        self._show(opened)
+
+    def set_open(self, opened: bool) -> None:
+        """Open or close it."""
+        self.button.setChecked(opened)
+
+    def _show(self, opened: bool) -> None:
+        self.button.setText(f"{_OPEN if opened else _SHUT} {self._title}")
+        self.content.setVisible(opened)
 
 
 class Page(QScrollArea):

@@ -26,7 +26,7 @@ from .results import ResultsPanel
 from .run import Run
 from .run_bar import RunBar
 from .run_state import Action, State
-from .sections import Page, folding
+from .sections import Folding, Page
 from .words import cost, roughly
 from .worker import in_words, notify
 
@@ -63,7 +63,7 @@ class TrainWidget(QWidget):
         self.live = LiveMap(napari_viewer, self)
         self.results = ResultsPanel()
         self.told = note("")
-        self.details = folding("What is trained on", self.told, opened=False)
+        self.details = Folding("What is trained on", self.told, opened=False)
         self.bar = RunBar(self.run.state)
         self._lay_out()
         self._connect()
@@ -170,7 +170,7 @@ class TrainWidget(QWidget):
         self.plot.clear()
         for part in (self.plot, self.live.box):
             part.setVisible(True)
-        self.panel.settings.collapse(animate=False)
+        self.panel.settings.set_open(False)
         if layer is not None and facts is not None and facts.source is not None:
             self.live.begin(control, layer, facts, config.subsample, config.model_dump(mode="json"))
 
