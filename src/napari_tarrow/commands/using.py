@@ -125,6 +125,7 @@ def follow(
                 printer.line(f"Note: {notice}")
             printer.passing(f"{doing}: {_progress(step, time.monotonic() - start, unit)}")
             yield step
+            del step  # large ones would be in memory while the next is computed
             if control.stopping:
                 return
 

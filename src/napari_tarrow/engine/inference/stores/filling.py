@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -150,7 +150,7 @@ def plan_embedding(
 
 
 def fill(store: ImageStore, plan: EmbeddingPlan, memory: int | None = None) -> Iterator[EmbeddedBlock]:
-    """Embed the frames that a store lacks; yields each block once it is written.
+    """Embed the frames that a store lacks; yields each block once it is written, without its values.
 
     Parameters
     ----------
@@ -171,7 +171,9 @@ def fill(store: ImageStore, plan: EmbeddingPlan, memory: int | None = None) -> I
     left = None if memory is None else max(memory - store.working_bytes, memory // 2)
     for block in plan.blocks(store.missing, left):
         store.write_block(position[block.index], block.y, block.x, block.values)
-        yield block
+        written = replace(block, values=block.values[:, :0, :0].copy())
+        del block  # else it would be in memory while the next one is computed
+        yield written
 
 
 def _chosen(frames: str | None, movie: PreparedMovie) -> range:
