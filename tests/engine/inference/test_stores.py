@@ -11,7 +11,7 @@ import zarr
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference.stores import Calibration, ZarrStore, open_store, stored_parts
-from napari_tarrow.engine.inference.stores import ome_zarr as module
+from napari_tarrow.engine.inference.stores import ome_layout as module
 from napari_tarrow.engine.inference.stores.assembly import Assembly
 from napari_tarrow.engine.inference.stores.ledger import Ledger, read_ledger
 from napari_tarrow.engine.inference.stores.space import check_apart, in_words

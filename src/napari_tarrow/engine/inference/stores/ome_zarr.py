@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ...files import make_folder, user_path, writing
 from .assembly import Assembly
 from .calibration import Calibration
 from .ledger import Ledger, read_ledger
+from .ome_layout import LEVEL, attributes, chunks, encoding
 from .space import check_space, stored_bytes
 
 if TYPE_CHECKING:
@@ -23,13 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Version = Literal["0.5", "0.4"]
+    from .ome_layout import Version
 
-_LEVEL = "0"
 _LEDGER = "frames_finished.txt"  # beside the chunks, where no reader of zarr looks for arrays
-_LARGEST_CHUNK = 256_000_000  # bytes; a frame up to this is one chunk
-_BLOCK_BYTES, _BLOCK_SIDE = 2**26, 512
-_COLOURS = ("FF0000", "00FF00", "0000FF")
 
 
 class ZarrStore:
@@ -128,7 +125,7 @@ class ZarrStore:
         """Have the chunk on the disk itself before the ledger says so: a computer may lose power, too."""
         height, width = self._array.chunks[2:]
         key = self._array.metadata.encode_chunk_key((frame, 0, top // height, left // width))
-        with contextlib.suppress(FileNotFoundError), (self.path / _LEVEL / key).open("rb+") as file:  # all zeros: none
+        with contextlib.suppress(FileNotFoundError), (self.path / LEVEL / key).open("rb+") as file:  # all zeros: none
             os.fsync(file.fileno())
 
 
@@ -187,8 +184,8 @@ def open_store(
     frame = int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(dtype).itemsize
     check_space(path, lacking * frame + besides, advice)
     if ledger is None:
-        attributes = {"settings": settings, **(about or {})}
-        _create(path, shape, dtype, version, calibration or Calibration(), attributes)
+        told = {"settings": settings, **(about or {})}
+        _create(path, shape, dtype, version, calibration or Calibration(), told)
         ledger = _ours(path)
         assert ledger is not None
     return ZarrStore(path, ledger)
@@ -204,7 +201,7 @@ def _ours(path: Path) -> Ledger | None:
     """
     if not path.exists():
         return None
-    ledger = read_ledger(path / _LEVEL / _LEDGER) if path.is_dir() else None
+    ledger = read_ledger(path / LEVEL / _LEDGER) if path.is_dir() else None
     if ledger is None and (path.is_file() or any(path.iterdir())):
         raise UserError(f"{path} is there already, and is no output of this program's. Choose another output.")
     return ledger
@@ -229,11 +226,9 @@ def _create(
             path.replace(beside)  # first out of the way: half of it, left by a kill, would not be known as ours
             _remove(beside)
         group = zarr.create_group(beside, zarr_format=3 if version == "0.5" else 2)
-        group.create_array(
-            _LEVEL, shape=shape, chunks=_chunks(shape, np.dtype(dtype)), dtype=dtype, **_encoding(version)
-        )
-        group.attrs.update(_attributes(path, shape, np.dtype(dtype), version, calibration, about))
-        Ledger(beside / _LEVEL / _LEDGER, about["settings"], shape[0]).create()
+        group.create_array(LEVEL, shape=shape, chunks=chunks(shape, np.dtype(dtype)), dtype=dtype, **encoding(version))
+        group.attrs.update(attributes(path, shape, np.dtype(dtype), version, calibration, about))
+        Ledger(beside / LEVEL / _LEDGER, about["settings"], shape[0]).create()
         beside.replace(path)
 
 
@@ -242,64 +237,10 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _chunks(shape: tuple[int, int, int, int], dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
-    _, channels, height, width = shape
-    pixel = channels * dtype.itemsize
-    if pixel * height * width <= _LARGEST_CHUNK:
-        return 1, channels, height, width
-    side = _BLOCK_SIDE
-    while side > 1 and pixel * side**2 > _BLOCK_BYTES:
-        side //= 2
-    return 1, channels, min(side, height), min(side, width)
-
-
-def _encoding(version: Version) -> dict[str, Any]:
-    """Compression that costs next to nothing (embeddings shrink by a tenth, repeated pixels by far more)."""
-    import numcodecs  # type: ignore[import-untyped]  # what zarr itself takes for version 2
-    from zarr.codecs import BloscCodec
-
-    keys = {"separator": "/", "name": "default" if version == "0.5" else "v2"}
-    common: dict[str, Any] = {"fill_value": 0, "chunk_key_encoding": keys}
-    if version == "0.4":
-        blosc = numcodecs.Blosc(cname="lz4", clevel=1, shuffle=numcodecs.Blosc.BITSHUFFLE)
-        return {**common, "compressors": blosc}
-    bits = BloscCodec(cname="lz4", clevel=1, shuffle="bitshuffle")
-    return {**common, "compressors": bits, "dimension_names": ["t", "c", "y", "x"]}
-
-
-def _attributes(
-    path: Path,
-    shape: tuple[int, int, int, int],
-    dtype: np.dtype[Any],
-    version: Version,
-    calibration: Calibration,
-    about: Mapping[str, Any],
-) -> dict[str, Any]:
-    name = path.name.removesuffix(".zarr").removesuffix(".ome")
-    multiscale = calibration.multiscale(name, _LEVEL)
-    colours = {"omero": _omero()} if shape[1] == len(_COLOURS) and dtype == np.uint8 else {}
-    if version == "0.5":
-        ome: dict[str, Any] = {"ome": {"version": version, "multiscales": [multiscale], **colours}}
-    else:
-        ome = {"multiscales": [{"version": version, **multiscale}], **colours}
-    return {**ome, "napari_tarrow": dict(about)}
-
-
-def _omero() -> dict[str, Any]:
-    window = {"min": 0, "max": 255, "start": 0, "end": 255}
-    return {
-        "channels": [
-            {"label": f"component {number}", "color": colour, "window": window, "active": True}
-            for number, colour in enumerate(_COLOURS, 1)
-        ],
-        "rdefs": {"model": "color"},
-    }
-
-
 def _array(path: Path) -> Any:
     import zarr
 
     try:
-        return zarr.open_array(path / _LEVEL, mode="r+")
+        return zarr.open_array(path / LEVEL, mode="r+")
     except Exception as error:
         raise UserError(f"{path} is damaged: its metadata cannot be read. Delete it, or choose another.") from error
