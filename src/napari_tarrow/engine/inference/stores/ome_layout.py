@@ -33,7 +33,7 @@ def chunks(shape: tuple[int, int, int, int], dtype: np.dtype[Any]) -> tuple[int,
 
 
 def encoding(version: Version) -> dict[str, Any]:
-    """Return keys and compression, one that costs next to nothing (embeddings shrink by a tenth, repeated pixels by far more)."""
+    """Return keys, and a compression that costs next to nothing: a tenth less, where pixels repeat far less."""
     import numcodecs  # type: ignore[import-untyped]  # what zarr itself takes for version 2
     from zarr.codecs import BloscCodec
 
