@@ -71,7 +71,7 @@ def _in_dock(seconds: float, *, live: bool) -> dict[str, Any]:
     viewer.add_image(frames, **options)
     dock = TrainWidget(viewer)
     viewer.window.add_dock_widget(dock, name="Train TAP")
-    dock.form.set_values({"epochs": 1000, "tensorboard": False})
+    dock.panel.form.set_values({"epochs": 1000, "tensorboard": False})
     dock.live.box.setChecked(live)
     speeds: list[float] = []
     late: list[float] = []
@@ -86,8 +86,8 @@ def _in_dock(seconds: float, *, live: bool) -> dict[str, Any]:
         if isinstance(update, Progress) and update.phase == "train":
             speeds.append(update.pairs_per_second)
 
-    dock.bar.buttons[_start()].click()
-    dock.job.yielded.connect(take)
+    dock.run.updated.connect(take)
+    dock.start()
     _until(lambda: len(speeds) > 3, 120)
     timer, scroll = QTimer(), QTimer()
     timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -100,8 +100,8 @@ def _in_dock(seconds: float, *, live: bool) -> dict[str, Any]:
     _until(lambda: False, seconds, fail=False)
     timer.stop()
     scroll.stop()
-    dock.end()
-    _until(lambda: not dock.state.at_work, 120)
+    dock.leave()
+    _until(lambda: not dock.run.state.at_work, 120)
     viewer.close()
     _until(lambda: False, 0.5, fail=False)
     behind = np.clip(late, 0, None)
@@ -116,12 +116,6 @@ def _in_dock(seconds: float, *, live: bool) -> dict[str, Any]:
         "rings": len(late),
         "speed": np.mean(speeds) if speeds else np.nan,
     }
-
-
-def _start() -> Any:
-    from napari_tarrow.widgets.run_state import Action
-
-    return Action.START
 
 
 def _without_window(seconds: float, threads: int) -> dict[str, float]:

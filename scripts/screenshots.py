@@ -21,7 +21,7 @@ PLUGIN = "napari-tarrow"
 SIZES = ((1400, 900), (1366, 768))
 THEMES = ("dark", "light")
 DIVISION = 9  # a frame of the bundled movie in which a cell divides
-_COLOURS = 200  # of a picture: a window has few, and the file stays small
+_LARGEST = 250_000  # bytes of a picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,22 +105,22 @@ class Session:
     def train(self, minutes: float) -> Path:
         """Train, and return the run folder."""
         dock = self.dock("Train TAP")
-        dock.form.set_values({"minutes": minutes})
+        dock.panel.form.set_values({"minutes": minutes})
         dock.live.box.setChecked(True)
         dock.measure.button.click()
         until(lambda: not dock.measure.running, 120)
         wait(0.5)
         self.camera.take(self.viewer, "train_ready")
         press(dock, "start")
-        until(lambda: dock.state.at_work, 10)
+        until(lambda: dock.run.state.at_work, 10)
         self.show(DIVISION)
         end = time.monotonic() + 60 * minutes * 0.6
-        until(lambda: time.monotonic() > end or not dock.state.at_work, 60 * minutes + 120)
+        until(lambda: time.monotonic() > end or not dock.run.state.at_work, 60 * minutes + 120)
         self.camera.take(self.viewer, "train_running")
-        until(lambda: not dock.state.at_work, 60 * minutes * 3 + 120)
+        until(lambda: not dock.run.state.at_work, 60 * minutes * 3 + 120)
         wait(1)
         self.camera.take(self.viewer, "train_done")
-        return Path(dock.results.folder)
+        return Path(dock.run.folder)
 
     def embed(self, model: Path) -> None:
         """Compute the embedding of the movie."""
@@ -190,12 +190,14 @@ def until(true: Callable[[], bool], seconds: float) -> None:
 
 
 def shrink(path: Path) -> None:
-    """Store a picture with a palette."""
+    """Store a picture without transparency, and where that is too large, with a palette."""
     from PIL import Image
 
     with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
-    small.save(path, optimize=True)
+        plain = picture.convert("RGB")
+    plain.save(path, optimize=True)
+    if path.stat().st_size > _LARGEST:
+        plain.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QSizePol
 from .curve_data import Curve
 
 _BETWEEN_DRAWINGS = 100  # milliseconds
+_HEIGHT = 310  # pixels: both plots are seen on a screen of 768
+_SMALLEST = 1e-6  # of what is drawn on a logarithmic scale
 TRAIN, VAL = "#4c9be8", "#f0913d"  # tell apart on dark and light, and for colour-blind eyes
 
 
@@ -127,8 +130,8 @@ class _Plots:
 
         self._pg = pg
         self.widget = pg.GraphicsLayoutWidget()
-        self.widget.setMinimumHeight(260)
-        self.widget.ci.layout.setContentsMargins(0, 4, 6, 0)
+        self.widget.setFixedHeight(_HEIGHT)  # a page that scrolls would give it the 480 pixels that it asks for
+        self.widget.ci.layout.setContentsMargins(0, 4, 6, 6)
         self.widget.ci.layout.setVerticalSpacing(4)
         self.loss = self._plot(0, "Loss")
         self.accuracy = self._plot(1, "Accuracy")
@@ -184,13 +187,18 @@ class _Plots:
         """Show a curve."""
         self.loss.setLogMode(y=log)
         x = [point[0] for point in curve.points]
-        self._lines["loss", "batch"].setData(x, [max(point[1], 1e-6) for point in curve.points])
-        self._lines["accuracy", "batch"].setData(x, [point[2] for point in curve.points])
+        faint = {"loss": [max(point[1], _SMALLEST) for point in curve.points], "accuracy": [p[2] for p in curve.points]}
         epochs = [one.epoch for one in curve.epochs]
-        for part in ("train", "val"):
-            for name in ("loss", "accuracy"):
-                values = [getattr(one, f"{part}_{name}") for one in curve.epochs]
-                self._lines[name, part].setData(epochs, [max(value, 1e-6) for value in values])
+        for name, plot in (("loss", self.loss), ("accuracy", self.accuracy)):
+            self._lines[name, "batch"].setData(x, faint[name])
+            shown = _central(faint[name]) + [0.5] * (name == "accuracy")
+            for part in ("train", "val"):
+                values = [max(getattr(one, f"{part}_{name}"), _SMALLEST) for one in curve.epochs]
+                self._lines[name, part].setData(epochs, values)
+                shown += values
+            if shown:
+                scale = math.log10 if log and name == "loss" else float
+                plot.setYRange(scale(min(shown)), scale(max(shown)), padding=0.1)
         for line in self._best:
             line.setVisible(bool(curve.best))
             line.setValue(curve.best)
@@ -228,6 +236,12 @@ class _Plots:
                 return
         for cursor in self._cursors:
             cursor.hide()
+
+
+def _central(values: list[float]) -> list[float]:
+    """Return the values between which nearly all lie: single batches scatter far more than epochs."""
+    ordered = sorted(values)
+    return [ordered[len(ordered) // 20], ordered[-1 - len(ordered) // 20]] if ordered else []
 
 
 def _dots() -> Any:
