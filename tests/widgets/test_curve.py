@@ -177,3 +177,16 @@ def test_the_mouse_shows_values(plot: CurvePlot, tmp_path: Path) -> None:
     assert all(cursor.isVisible() for cursor in plot._plots._cursors)
     plot.clear()
     assert plot._told.text().strip() == ""
+
+
+def test_the_axis_shows_the_lines_and_not_every_outlier(plot: CurvePlot, tmp_path: Path) -> None:
+    plot.show()
+    plot.curve = filled(tmp_path)
+    plot.curve.points = [(step / 50, 0.7, 0.5) for step in range(150)]
+    plot.curve.points[70] = (1.4, 40.0, 0.0)
+    plot._draw()
+    low, high = plot._plots.loss.viewRange()[1]
+    assert 0.3 < low < 0.4
+    assert 0.7 < high < 0.8
+    low, high = plot._plots.accuracy.viewRange()[1]
+    assert 0.45 < low < 0.5

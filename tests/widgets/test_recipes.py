@@ -79,6 +79,8 @@ def test_the_file_of_a_layer_counts_only_if_it_is_the_movie(tmp_path: Path, grow
     tifffile.imwrite(path, growing, metadata={"axes": "TYX"})
     movie, config = open_movie(growing), TrainConfig(axes="TYX")
     assert recipes.file_of(str(path), movie, config) == str(path.resolve())
+    assert recipes.file_of(str(path), movie, config, exact=True) == str(path.resolve())
+    assert recipes.file_of(str(path), open_movie(growing + 1), config, exact=True) is None
     assert recipes.file_of(str(path), open_movie(growing[:, :20]), config) is None
     assert recipes.file_of(str(tmp_path / "gone.tif"), movie, config) is None
     assert recipes.file_of(None, movie, config) is None

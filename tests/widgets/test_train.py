@@ -147,7 +147,7 @@ def test_while_training_the_dock_says_how_far_it_is(dock: TrainWidget, engine: E
     begin(dock, until)
     until(lambda: dock.bar.status.text() == "Epoch 1 of 4: 400 pairs/s, 30 s left.")
     assert dock.bar.progress.maximum() == 40
-    assert dock.measure.label.text() == ("20 s per epoch, 80 s in all; a step takes 2.0 GB of memory, 8.0 GB are free.")
+    assert dock.measure.label.text() == ("20 s per epoch, 80 s in all; a step takes 2 GB of memory, 8 GB are free.")
     assert dock.told.text() == "Movie cells: 48 frames. Take care."
     assert not dock.panel.form.isEnabled()
     assert not dock.panel.movie.isEnabled()
@@ -362,7 +362,7 @@ def test_time_and_memory_are_measured_when_asked(
     assert not dock.measure.button.isEnabled()
     until(lambda: not dock.measure.running)
     text = dock.measure.label.text()
-    assert text == "2 min per epoch, 10 min in all; a step takes 3.0 GB of memory, 8.0 GB are free on CPU, 1 thread."
+    assert text == "2 min per epoch, 10 min in all; a step takes 3 GB of memory, 8 GB are free on CPU, 1 thread."
     dock.panel.form.set_values({"size": 24})
     assert "not measured" in dock.measure.label.text()
 

@@ -289,6 +289,18 @@ def test_a_lazy_layer_is_never_computed_whole(
     assert max(int(np.prod(shape)) for shape in computed) == 24 * 28
 
 
+def test_cancelled_in_the_activity_dock_a_run_stops_and_is_kept(dock: TrainWidget, until: Until) -> None:
+    begin(dock, until)
+    (bar,) = progress._all_instances
+    assert bar.desc.startswith("TAP training on growing")
+    until(lambda: bar.n > 0 and bar.total > 1000)
+    bar.cancel()
+    until(lambda: over(dock))
+    assert dock.run.state.now is State.FINISHED
+    assert has_checkpoint(dock.run.folder)
+    assert not progress._all_instances
+
+
 def test_two_trainings_at_once(viewer: Any, until: Until, tmp_path: Path) -> None:
     docks = [docked(viewer, tmp_path, epochs=3, name=name) for name in ("one", "two")]
     for dock in docks:

@@ -13,7 +13,7 @@ from napari.utils import progress
 from qtpy.QtCore import QObject
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.widgets.worker import Job, in_words, leave_a_core
+from napari_tarrow.widgets.worker import Job, in_words, leave_a_core, notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -275,6 +275,23 @@ def test_errors_are_said_in_words() -> None:
     assert "2.00 GiB" in said
     assert "more" not in said
     assert "ValueError: odd" in in_words(ValueError("odd"))
+
+
+def test_errors_become_notifications(monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari.utils.notifications import notification_manager
+
+    seen: list[tuple[str, str]] = []
+
+    def hear(notification: Any) -> None:
+        seen.append((str(notification.severity), notification.message))
+
+    monkeypatch.setattr(notification_manager, "dispatch", hear)
+    notify(UserError("Give a movie."))
+    notify(torch.OutOfMemoryError("CUDA out of memory."))
+    notify(ZeroDivisionError("division by zero"))
+    assert seen[0] == ("error", "Give a movie.")
+    assert "CUDA out of memory" in seen[1][1]
+    assert "division by zero" in seen[2][1]
 
 
 def test_the_timer_stands_still_after_the_end(qtbot: QtBot, until: Until) -> None:

@@ -36,9 +36,9 @@ class Order:
     movie: Movie
     path: str | None
 
-    def named(self) -> TrainConfig:
-        """Return the options with the movie's file among them, if it is the movie still; it is opened for that."""
-        file = recipes.file_of(self.path, self.movie, self.config)
+    def named(self, *, exact: bool = False) -> TrainConfig:
+        """Return the options with the movie's file among them, if it is the movie still; see `recipes.file_of`."""
+        file = recipes.file_of(self.path, self.movie, self.config, exact=exact)
         return self.config.model_copy(update={"input_train": (file,) if file else ()})
 
 

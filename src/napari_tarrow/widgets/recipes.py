@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine.config import TrainConfig
 from ..engine.errors import UserError
 from ..engine.files import read_yaml, user_path, write_yaml
-from ..engine.movies import open_movie
+from ..engine.movies import fingerprint, open_movie
 from ..engine.options import read_options
 from .editors import written
 
@@ -106,15 +106,19 @@ _NETWORK = {
 }
 
 
-def file_of(path: str | None, movie: Movie, config: TrainConfig) -> str | None:
-    """Return `path` if the file there is, by shape and type, the movie of a layer that says it came from it."""
+def file_of(path: str | None, movie: Movie, config: TrainConfig, *, exact: bool = False) -> str | None:
+    """Return `path` if the file there is the movie of a layer that says it came from it.
+
+    Sizes are compared, and with `exact` the fingerprints, for which a few frames are read.
+    """
     if not path or not Path(path).exists():
         return None
     try:
-        found = open_movie(path, channels=config.channels, axes=config.axes)
+        found, own = (open_movie(one, channels=config.channels, axes=config.axes) for one in (path, movie))
+        same = found.shape == own.shape and (not exact or fingerprint(found) == fingerprint(own))
     except UserError:
         return None
-    return str(Path(path).resolve()) if (found.shape[0], *found.shape[2:]) == (len(movie), *movie.shape[2:]) else None
+    return str(Path(path).resolve()) if same else None
 
 
 def _words(value: Any) -> list[str]:

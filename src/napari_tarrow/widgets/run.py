@@ -157,6 +157,8 @@ class Run(QObject):
             self._finished = update
         elif isinstance(update, Progress) and self._job is not None:
             self._job.show_progress(update.step, update.steps)
+        if self.control is not None and self.control.stopping and self.state.take(Action.STOP):
+            self.changed.emit()  # it was cancelled in the activity dock
         if self.control is not None and self.control.waiting and self.state.take(Event.WAITING):
             self.changed.emit()
         self.updated.emit(update)

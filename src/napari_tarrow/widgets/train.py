@@ -93,7 +93,7 @@ class TrainWidget(QWidget):
         def work(control: Control) -> Iterator[Update]:
             from ..engine.training import train
 
-            yield from train(order.named(), control, movies=[order.movie])
+            yield from train(order.named(exact=True), control, movies=[order.movie])
 
         self._begin(Action.START, work, order.config)
 

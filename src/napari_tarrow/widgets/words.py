@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from .layers import amount
+
 
 def roughly(seconds: float) -> str:
     """Write a duration that is only known roughly: ``40 s``, ``12 min``, ``3.5 h``, ``2 days``."""
@@ -23,7 +25,7 @@ def roughly(seconds: float) -> str:
 def cost(seconds: float | None, epochs: int, needed: int, free: int, device: str = "") -> str:
     """Say what a run takes: time per epoch and in all, and the memory of a step against what is free."""
     place = f" on {device}" if device else ""
-    memory = f"a step takes {needed / 1e9:.1f} GB of memory, {free / 1e9:.1f} GB are free{place}"
+    memory = f"a step takes {amount(needed)} of memory, {amount(free)} are free{place}"
     if seconds is None:
         return f"Too large: {memory}."
     return f"{roughly(seconds / max(1, epochs))} per epoch, {roughly(seconds)} in all; {memory}."
