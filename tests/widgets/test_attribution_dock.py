@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import threading
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -230,6 +232,9 @@ def test_ticks_are_shown_and_kept_in_the_csv(run, found, tmp_path, monkeypatch):
     table = read_events(path)
     assert table.true == (True, False, *[None] * 6)
     assert table.above == (*[True] * 5, *[False] * 3)
+    panel.slider.setValue(0)
+    panel.slider.sliderReleased.emit()
+    assert read_events(path).above == (True,) * 8
     assert list(run.viewer.layers["cells events"].features["true"][:3]) == ["yes", "no", ""]
     assert "1 ticked true, 1 false" in panel.count.text()
     assert "events.csv" in panel.count.text()
@@ -433,6 +438,19 @@ def test_a_layer_made_here_is_not_offered_as_a_movie_and_another_keeps_the_choic
     assert run.dock.movie.layer.name == "cells"
     run.viewer.layers["cells"].name = "renamed"
     assert "renamed" in [run.dock.movie.list.itemText(i) for i in range(run.dock.movie.list.count())]
+
+
+def test_nothing_holds_on_to_a_movie_that_was_removed(qtbot, model_folder, until):
+    viewer = ViewerModel()
+    data = np.random.default_rng(0).integers(0, 99, (4, 24, 28)).astype(np.uint16)
+    known = weakref.ref(data)
+    viewer.add_image(data, name="cells")
+    run = docked(qtbot, viewer, model_folder, until)
+    run.all()
+    del data
+    run.values.clear()
+    viewer.layers.clear()
+    until(lambda: gc.collect() >= 0 and known() is None)
 
 
 def test_in_a_real_viewer_layers_are_added_in_the_main_thread_and_two_docks_work_at_once(

@@ -17,6 +17,7 @@ from ..engine.errors import UserError
 from .attribution_work import EventsFound, MapOrder, MapsBegun, MapWritten, Pictured, show_attribution
 from .combo import Combo
 from .dock import UseDock
+from .event_list import EventList
 from .events_panel import EventsPanel
 from .layers import laid_over, like, plain, provenance, still_there
 from .preferences import read_preferences
@@ -122,6 +123,9 @@ class AttributionWidget(UseDock):
     def _stop_work(self) -> None:
         self._stopping.set()
 
+    def _forget(self) -> None:
+        self._order = None
+
     def _take(self, value: Any) -> None:
         if isinstance(value, MapWritten):
             self._written += 1
@@ -163,7 +167,8 @@ class AttributionWidget(UseDock):
         for shown in self._shown.values():
             shown.finish(self.viewer)
         if layer is not None and still_there(self.viewer, layer) and self._facts is not None:
-            self.events.show_events(layer, self._facts, found.events, found.threshold, self._name, self._record)
+            events = EventList(found.events)
+            self.events.show_events(layer, self._facts, events, found.threshold, self._name, self._record)
 
     def _ended(self, result: Any) -> str:
         del result

@@ -148,6 +148,9 @@ class UseDock(QWidget):
         """Ask the work to end by itself; called in the main thread."""
         raise NotImplementedError
 
+    def _forget(self) -> None:
+        """Let go of what the work was about: it holds the movie's data."""
+
     def _settings(self) -> Iterator[QWidget]:
         """Yield what must not be changed during the work."""
         yield from ()
@@ -226,6 +229,7 @@ class UseDock(QWidget):
         if self.job is not None:
             self.job.deleteLater()
         self.job, self._source = None, None
+        self._forget()
         self.update_buttons()
 
     def _layer_gone(self, event: Any = None) -> None:

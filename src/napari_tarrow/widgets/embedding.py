@@ -158,6 +158,9 @@ class EmbeddingWidget(UseDock):
     def _stop_work(self) -> None:
         self._stopping.set()
 
+    def _forget(self) -> None:
+        self._order = None
+
     def _take(self, value: Any) -> None:
         if isinstance(value, FrameEmbedded):
             self._done += 1

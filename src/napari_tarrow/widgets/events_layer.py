@@ -96,8 +96,8 @@ class EventsLayer:
 
     def tick(self, ticks: Sequence[bool | None]) -> None:
         """Show what the user says of each event: a cross for a false one."""
-        self._ticks = list(ticks)
-        if (layer := self.layer) is None or not ticks:
+        before, self._ticks = self._ticks, list(ticks)
+        if (layer := self.layer) is None or before == self._ticks:
             return
         features = layer.features.copy()
         features["true"] = [_WORDS[tick] for tick in ticks] * len(self._copies)
