@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ..devices import give_memory_back
 from .projecting import Projector, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     import torch
 
@@ -110,22 +113,24 @@ def embed(
     UserError
         If a frame cannot be read, or the memory does not suffice.
     """
-    chosen = range(movie.shape[0]) if frames is None else frames
     projector = Projector(model, movie, layer=layer, memory=memory)
-    size = Places(model, movie, grid).size
-    projector.leave(2 * projector.shape[0] * size[0] * size[1] * np.dtype(dtype).itemsize)
-    whole: np.ndarray | None = None
-    for block in _blocks(model, movie, projector, chosen, dtype, grid):
-        if block.values.shape[1:] == size:
-            whole = block.values
-        else:
-            if whole is None:
-                whole = np.empty((len(block.values), *size), dtype)
-            height, width = block.values.shape[1:]
-            whole[:, block.y : block.y + height, block.x : block.x + width] = block.values
-        if block.last:
-            yield EmbeddedFrame(block.index, whole, block.done, block.total, block.notices)
-            whole = None
+    places = Places(model, movie, grid)
+    shape = projector.shape[0], *places.size
+    projector.leave(2 * math.prod(shape) * np.dtype(dtype).itemsize)
+    whole: np.ndarray = np.empty(0)
+    notices: tuple[str, ...] = ()
+    with contextlib.closing(_blocks(movie, projector, places, frames, dtype)) as blocks:
+        for block in blocks:
+            notices += block.notices
+            if block.values.shape == shape:
+                whole = block.values
+            else:
+                whole = whole if whole.size else np.empty(shape, dtype)
+                height, width = block.values.shape[1:]
+                whole[:, block.y : block.y + height, block.x : block.x + width] = block.values
+            if block.last:
+                yield EmbeddedFrame(block.index, whole, block.done, block.total, notices)
+                whole, notices = np.empty(0), ()
 
 
 def embed_blocks(
@@ -147,26 +152,26 @@ def embed_blocks(
     UserError
         If a frame cannot be read, or the memory does not suffice.
     """
-    chosen = range(movie.shape[0]) if frames is None else frames
     projector = Projector(model, movie, layer=layer, memory=memory)
-    yield from _blocks(model, movie, projector, chosen, dtype, grid)
+    yield from _blocks(movie, projector, Places(model, movie, grid), frames, dtype)
 
 
 def _blocks(
-    model: TimeArrowNet,
-    movie: PreparedMovie,
-    projector: Projector,
-    frames: Sequence[int],
-    dtype: Precision,
-    grid: Grid,
-) -> Iterator[EmbeddedBlock]:
-    places = Places(model, movie, grid)
-    for done, index in enumerate(frames, 1):
-        for window, block in projector.blocks(index):
-            y, x, values = places.place(window, block, dtype)
-            last = window == projector.windows[-1]
-            notices = projector.take_notices()
-            yield EmbeddedBlock(index, y, x, values, last, done - (not last), len(frames), notices)
+    movie: PreparedMovie, projector: Projector, places: Places, frames: Sequence[int] | None, dtype: Precision
+) -> Generator[EmbeddedBlock, None, None]:
+    chosen = range(movie.shape[0]) if frames is None else frames
+    if places.repeated > 1:
+        projector.leave(0, per_pixel=2 * places.repeated**2 * projector.shape[0] * np.dtype(dtype).itemsize)
+    try:
+        for done, index in enumerate(chosen, 1):
+            for window, block in projector.blocks(index):
+                y, x, values = places.place(window, block, dtype)
+                del block  # not held any longer while the next is made
+                last = window == projector.windows[-1]
+                notices = projector.take_notices()
+                yield EmbeddedBlock(index, y, x, values, last, done - (not last), len(chosen), notices)
+    finally:
+        give_memory_back()
 
 
 class Places:

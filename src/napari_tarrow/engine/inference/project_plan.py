@@ -28,11 +28,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class Side:
-    """One side of tiles: how many there are, the network's pixels that each makes, and the pixels that it reads."""
+    """One side of tiles: the network's pixels that each makes, the pixels that one reads at most, and that all read."""
 
-    count: int
     made: int
     read: int
+    total: int
 
 
 def best_tile(tiles: Tiles, cost: Cost, room: float) -> tuple[tuple[int, int], int]:
@@ -40,9 +40,12 @@ def best_tile(tiles: Tiles, cost: Cost, room: float) -> tuple[tuple[int, int], i
 
     It is the smallest sensible tile, if nothing fits into `room` bytes.
     """
+    whole = _side(tiles, 0, tiles.whole.y1), _side(tiles, 1, tiles.whole.x1)
+    if (needed := cost.of(*whole)) <= room:
+        return tiles.whole.shape, needed
     rows, columns = (list(_sides(tiles, axis)) for axis in (0, 1))
     fitting = [(y, x) for y in rows for x in columns if cost.of(y, x) <= room] or [(rows[-1], columns[-1])]
-    y, x = min(fitting, key=lambda sides: _computed(*sides))
+    y, x = min(fitting, key=lambda sides: sides[0].total * sides[1].total)
     return (y.made, x.made), cost.of(y, x)
 
 
@@ -54,23 +57,26 @@ def smaller(tiles: Tiles, tile: tuple[int, int]) -> tuple[int, int] | None:
     return None if (height, width) == tile else (height, width)
 
 
-def _computed(rows: Side, columns: Side) -> int:
-    return rows.count * rows.read * columns.count * columns.read
-
-
 def _sides(tiles: Tiles, axis: int) -> Iterator[Side]:
-    """Yield the whole side, then all that divide it evenly into more and more tiles."""
+    """Yield the whole side, then all that divide it about evenly into more and more tiles."""
     length = tiles.whole.shape[axis]
-    yield Side(1, length, tiles.reads(axis, 0, length))
+    yield _side(tiles, axis, length)
     if not tiles.backbone.local:
         return
-    count, last = 2, length
-    while (made := -(-length // count)) >= min(length, _least(tiles, axis)):
+    cell, last = tiles.backbone.grid // tiles.backbone.downscale, length
+    for count in range(2, length + 1):
+        made = -(-length // (count * cell)) * cell
+        if made < _least(tiles, axis):
+            return
         if made < last:
-            count = -(-length // made)
-            middle = (count - 1) // 2 * made
-            yield Side(count, made, tiles.reads(axis, middle, min(middle + made, length)))
-        last, count = made, count + 1
+            yield _side(tiles, axis, made)
+        last = made
+
+
+def _side(tiles: Tiles, axis: int, made: int) -> Side:
+    length = tiles.whole.shape[axis]
+    reads = [tiles.reads(axis, first, min(first + made, length)) for first in range(0, length, made)]
+    return Side(made, max(reads), sum(reads))
 
 
 def _least(tiles: Tiles, axis: int) -> int:

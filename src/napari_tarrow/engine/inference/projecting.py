@@ -28,6 +28,7 @@ __all__ = ["ProjectionCache", "Projector", "Window"]
 _KEPT = {"cpu": 3.0}
 _KEPT_ELSEWHERE = 1.5
 _USABLE = 0.95  # of the budget; what libraries make for themselves when first used is not known before
+_SCARCE = 0.1  # of the budget; when less is left, what the allocator kept is given back before the next tile
 _FLOAT = 4  # bytes
 
 
@@ -84,7 +85,9 @@ class Projector:
         return self._plan.spare
 
     def leave(self, fixed: int, per_pixel: int = 0) -> None:
-        """Leave memory to what is made of the projections; to be called before the first window is asked for.
+        """Leave main memory to what is made of the projections; to be called before the windows are asked for.
+
+        It counts where the network is in main memory too.
 
         Parameters
         ----------
@@ -95,8 +98,9 @@ class Projector:
         """
         if "_plan" in vars(self):
             raise RuntimeError("The windows are fixed already.")
-        self._beside += fixed
-        self._beside_per_pixel += per_pixel
+        if self.device.type == "cpu":
+            self._beside += fixed
+            self._beside_per_pixel += per_pixel
 
     def blocks(self, index: int) -> Iterator[tuple[Window, torch.Tensor]]:
         """Yield the projections of frame `index`, (F, y1 - y0, x1 - x0) float32 on the model's device, per window.
@@ -143,6 +147,8 @@ class Projector:
         return whole
 
     def _part(self, padded: torch.Tensor, window: Window) -> torch.Tensor:
+        if self._plan.budget.left < _SCARCE * self._plan.budget.total:
+            give_memory_back()
         region = self._tiles.cut(padded, window)
         laid_out = torch.empty(region.shape, device=self.device, memory_format=fast_layout(self.device))
         return self._tiles.project(laid_out.copy_(region), window)
@@ -172,7 +178,7 @@ class Projector:
         needed = max(needed + self._held_while_projecting(), self._held_while_reading())
         if needed > room:
             raise self._too_little(budget, needed - room)
-        return _Plan(split(self._tiles.whole, tile), tile, room - needed)
+        return _Plan(split(self._tiles.whole, tile), tile, budget, room - needed)
 
     def _cost(self) -> Cost:
         """Find out what tiles take, with small ones."""
@@ -214,4 +220,5 @@ class Projector:
 class _Plan(NamedTuple):
     windows: tuple[Window, ...]
     tile: tuple[int, int]
+    budget: Budget
     spare: int
