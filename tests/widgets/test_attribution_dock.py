@@ -440,6 +440,19 @@ def test_a_layer_made_here_is_not_offered_as_a_movie_and_another_keeps_the_choic
     assert "renamed" in [run.dock.movie.list.itemText(i) for i in range(run.dock.movie.list.count())]
 
 
+def test_a_labels_layer_is_taken_for_the_movie_only_where_the_user_says_so(qtbot, model_folder, until, growing):
+    viewer = ViewerModel()
+    viewer.add_image(growing, name="cells")
+    viewer.add_labels((growing > 300).astype(int), name="nuclei")
+    assert viewer.layers.selection.active.name == "nuclei"
+    run = docked(qtbot, viewer, model_folder, until)
+    assert run.dock.movie.layer.name == "cells"
+    run.dock.movie.list.choose(viewer.layers["nuclei"])
+    assert run.dock.go.isEnabled()
+    viewer.layers.remove("cells")
+    assert run.dock.movie.layer.name == "nuclei"
+
+
 def test_nothing_holds_on_to_a_movie_that_was_removed(qtbot, model_folder, until):
     viewer = ViewerModel()
     data = np.random.default_rng(0).integers(0, 99, (4, 24, 28)).astype(np.uint16)

@@ -174,8 +174,10 @@ class UseDock(QWidget):
 
     # how it is laid out
 
-    def _add_row(self, words: str, field: QWidget | QLayout) -> None:
-        self.form.addRow(titled(words), field)
+    def _add_row(self, words: str, field: QWidget | QLayout, tip: str = "") -> None:
+        label = titled(words)
+        label.setToolTip(tip)
+        self.form.addRow(label, field)
 
     def _add_run_bar(self) -> None:
         row = QHBoxLayout()

@@ -67,7 +67,6 @@ class EmbeddingWidget(UseDock):
         self.size_note.setObjectName("size")
         self.labels = LayerList(napari_viewer, (Labels,), nothing="none")
         self.labels.setObjectName("labels")
-        self.labels.setStatusTip("A labels layer whose objects get the mean embedding as features")
         self._lay_out()
         self.model.changed.connect(self._suit_model)
         self.where.currentIndexChanged.connect(self._refresh)
@@ -93,7 +92,7 @@ class EmbeddingWidget(UseDock):
         row.addWidget(self.where, 1)
         row.addWidget(self.choose_button)
         self._add_row("Layer", self.head_layer)
-        self._add_row("Objects", self.labels)
+        self._add_row("Objects", self.labels, "A labels layer whose objects get their mean embedding as features")
         self._add_row("Keep", row)
         self.form.addRow(self.size_note)
 

@@ -28,7 +28,7 @@ class LayerList(Combo):
     ----------
     viewer
     kinds
-        Classes of layers.
+        Classes of layers; those of the first kind are preferred where nothing is chosen yet.
     nothing
         A first entry for "none of them"; without it, none is offered.
     """
@@ -83,12 +83,14 @@ class LayerList(Combo):
         return isinstance(layer, self._kinds) and "napari_tarrow" not in layer.metadata
 
     def _place(self, layers: list[Layer], before: Layer | None) -> int:
-        active = None if self._nothing else self._viewer.layers.selection.active
-        for wanted in (before, active):
+        for wanted in (before, None if self._nothing else self._viewer.layers.selection.active):
             for index, layer in enumerate(layers):
-                if wanted is not None and layer is plain(wanted):
+                preferred = wanted is before or isinstance(layer, self._kinds[0])
+                if wanted is not None and layer is plain(wanted) and preferred:
                     return index + bool(self._nothing)
-        return 0 if self._nothing or layers else -1
+        if self._nothing or not layers:
+            return 0 if self._nothing else -1
+        return next((index for index, layer in enumerate(layers) if isinstance(layer, self._kinds[0])), 0)
 
     def _announce(self) -> None:
         layer = self.layer
