@@ -164,7 +164,8 @@ def test_at_the_end_the_run_is_shown_and_remembered(
     until(lambda: dock.run.state.now is State.FINISHED)
     folder = tmp_path / "runs" / "run"
     assert dock.results.path.text() == str(folder)
-    assert dock.results.sentence.text().startswith("Done after 1 epoch, 65 s. The best epoch is 1.")
+    assert dock.bar.status.text() == "Done after 1 epoch, 65 s. The best epoch is 1."
+    assert "in the lists of the other docks" in dock.results.sentence.text()
     assert recent_runs() == [folder]
     assert dock.plot.curve.best == 1
     assert dock.panel.form.isEnabled()
@@ -454,6 +455,27 @@ def test_resumed_without_its_movie_a_run_says_what_is_missing(
     until(lambda: dock.run.state.now is State.FAILED)
     assert "Open its movie, choose it, and resume again" in dock.bar.problem.text()
     assert dock.panel.form.values()["size"] == 64
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_resumed_on_its_file_a_run_has_to_do_with_the_layer_of_that_file_only(
+    same: bool, dock: TrainWidget, viewer: ViewerModel, engine: Engine, until: Until, tmp_path: Path
+) -> None:
+    path = tmp_path / "movie.tif"
+    path.touch()
+    (tmp_path / "train_args.yaml").write_text(f"input_train: {path}")
+    if same:
+        viewer.layers[0]._source = viewer.layers[0].source.model_copy(update={"path": str(path)})
+    dock.live.box.setChecked(True)
+    dock.resume(tmp_path)
+    until(lambda: dock.run.state.now is State.TRAINING)
+    assert engine.movies == [None]
+    assert (dock.live._control is not None) is same
+    viewer.layers.clear()
+    if same:
+        until(lambda: dock.run.state.now is State.FINISHED)
+    else:
+        assert dock.run.state.now is State.TRAINING
 
 
 def test_tensorboard_is_a_process_of_its_own(

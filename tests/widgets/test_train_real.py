@@ -137,7 +137,7 @@ def test_stopped_and_resumed_a_run_goes_on(dock: TrainWidget, until: Until) -> N
     dock.ask(Action.STOP)
     until(lambda: over(dock))
     assert dock.run.state.now is State.FINISHED
-    assert "Stopped after" in dock.results.sentence.text()
+    assert "Stopped after" in dock.bar.status.text()
     done = len(dock.plot.curve.epochs)
     dock.resume(folder)
     until(lambda: len(dock.plot.curve.epochs) > done, 60)

@@ -51,25 +51,24 @@ class Ending:
     left_over: Path | None
 
     @property
-    def last_words(self) -> str:
-        """What is said of a run that leaves nothing; else empty."""
+    def words(self) -> str:
+        """How it ended, in a sentence; after an error there is another that says more."""
         if self.left_over is not None:
             return f"Cancelled; {self.left_over} could not be deleted whole."
         if self.discarded:
             return "Cancelled; nothing is kept."
-        return "Cancelled before training began." if self.folder is None and self.error is None else ""
+        if self.finished is not None:
+            best = f" The best epoch is {self.finished.best_epoch}." if self.finished.best_epoch else ""
+            count = f"{self.finished.epochs} epoch{'s' * (self.finished.epochs != 1)}"
+            return f"{_WORDS[self.finished.reason]} after {count}, {roughly(self.finished.seconds)}.{best}"
+        return "" if self.error is not None else "Cancelled before training began."
 
     @property
-    def outcome(self) -> str:
-        """What is said above the path of a run folder."""
-        if self.error is not None:
-            return "The run was broken off; its last checkpoint is kept, and Resume a run folder goes on with it."
-        if self.finished is None:
-            return "Ended. The run folder holds the model:"
-        best = f" The best epoch is {self.finished.best_epoch}." if self.finished.best_epoch else ""
-        count = f"{self.finished.epochs} epoch{'s' * (self.finished.epochs != 1)}"
-        words, took = _WORDS[self.finished.reason], roughly(self.finished.seconds)
-        return f"{words} after {count}, {took}.{best} The run folder holds the model:"
+    def what_is_there(self) -> str:
+        """What is said above the path of the run folder."""
+        if self.error is None:
+            return "The model is in the run folder, and in the lists of the other docks:"
+        return "The run was broken off; its last checkpoint is kept, and Resume a run folder goes on with it:"
 
 
 class Run(QObject):

@@ -163,6 +163,8 @@ class TrainWidget(QWidget):
         control = self.run.begin(action, work, f"TAP training on {layer.name}" if layer is not None else "TAP training")
         if control is None:
             return
+        if layer is not None and _on_another_movie(config, layer):
+            layer = None
         self._source = None if layer is None else weakref.ref(plain(layer))
         self.bar.complain("")
         self.bar.show_progress(0, 0)
@@ -212,9 +214,9 @@ class TrainWidget(QWidget):
         if ending.error is not None:
             self._complain(ending.error)
             notify(ending.error)
-        self.bar.say(ending.last_words)
+        self.bar.say(ending.words)
         if ending.folder is not None:
-            self.results.show_run(ending.folder, ending.outcome)
+            self.results.show_run(ending.folder, ending.what_is_there)
             if ending.error is None or self.plot.curve.epochs:
                 remember_run(ending.folder)
 
@@ -339,3 +341,12 @@ class TrainWidget(QWidget):
         box.addWidget(Page(content), 1)
         box.addWidget(self.bar)
         self.bar.layout().setContentsMargins(8, 4, 8, 8)
+
+
+def _on_another_movie(config: TrainConfig, layer: Layer) -> bool:
+    """Whether a run that is gone on with reads its movie from files, and the chosen layer shows none of them."""
+    files = [Path(path) for path in config.input_train]
+    if not files or not all(path.exists() for path in files):
+        return False
+    shown = layer.source.path
+    return not shown or Path(shown).resolve() != files[0].resolve()
