@@ -79,7 +79,9 @@ class Camera:
             for theme in THEMES if self._all else THEMES[:1]:
                 viewer.theme = theme
                 viewer.window.resize(width, height)
-                wait(0.8)
+                wait(0.5)
+                viewer.reset_view()
+                wait(0.5)
                 path = self._folder / (f"{name}_{width}x{height}_{theme}.png" if self._all else f"{name}.png")
                 viewer.window.screenshot(path=str(path), canvas_only=False, flash=False)
                 shrink(path)
@@ -144,7 +146,6 @@ class Session:
         wait(2)
         dock.events.visit(0)
         wait(0.5)
-        self.viewer.reset_view()
         self.camera.take(self.viewer, "attribution")
 
     def dock(self, name: str) -> Any:
