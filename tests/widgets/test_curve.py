@@ -116,7 +116,8 @@ def test_what_arrives_is_drawn(plot: CurvePlot, tmp_path: Path, until: Until) ->
     assert lines["accuracy", "train"].yData.tolist() == [0.6] * 3
     assert lines["loss", "batch"].xData.tolist() == [0.5, 1.5, 2.5]
     assert [line.value() for line in plot._plots._best] == [2, 2]
-    assert plot._plots._chance.value() == 0.5
+    assert plot._plots._chance["accuracy"].value() == 0.5
+    assert plot._plots._chance["loss"].value() == pytest.approx(0.6931, abs=1e-4)
 
 
 def test_it_is_drawn_ten_times_a_second_at_most(plot: CurvePlot, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,11 @@ from .curve_data import Curve
 
 _BETWEEN_DRAWINGS = 100  # milliseconds
 _HEIGHT = 310  # pixels: both plots are seen on a screen of 768
+_CHANCE_LOSS = math.log(2)  # of a network that says one half to everything
+_LEGEND = (
+    '<span style="color:{train}">●</span> training &nbsp; <span style="color:{val}">●</span> validation &nbsp;'
+    ' <span style="color:{val}">┆</span> best epoch &nbsp; <span style="color:{text}">╌</span> chance'
+)
 _SMALLEST = 1e-6  # of what is drawn on a logarithmic scale
 TRAIN, VAL = "#4c9be8", "#f0913d"  # tell apart on dark and light, and for colour-blind eyes
 
@@ -133,23 +138,23 @@ class _Plots:
         self.widget.setFixedHeight(_HEIGHT)  # a page that scrolls would give it the 480 pixels that it asks for
         self.widget.ci.layout.setContentsMargins(0, 4, 6, 6)
         self.widget.ci.layout.setVerticalSpacing(4)
-        self.loss = self._plot(0, "Loss")
-        self.accuracy = self._plot(1, "Accuracy")
+        self._legend = self.widget.addLabel("", row=0, col=0)
+        self.loss = self._plot(1, "Loss")
+        self.accuracy = self._plot(2, "Accuracy")
         self.accuracy.setXLink(self.loss)
         self.accuracy.setLabel("bottom", "Epoch")
-        options = {"position": 0.94, "anchors": [(1, 1)] * 2}
-        self._chance = pg.InfiniteLine(0.5, angle=0, label="chance", labelOpts=options)
-        self.accuracy.addItem(self._chance, ignoreBounds=True)
+        self._chance = {"loss": pg.InfiniteLine(_CHANCE_LOSS, angle=0), "accuracy": pg.InfiniteLine(0.5, angle=0)}
+        self.loss.addItem(self._chance["loss"], ignoreBounds=True)
+        self.accuracy.addItem(self._chance["accuracy"], ignoreBounds=True)
         self._best = [pg.InfiniteLine(angle=90) for _ in range(2)]
         self._cursors = [pg.InfiniteLine(angle=90) for _ in range(2)]
         self._lines: dict[tuple[str, str], Any] = {}
         for plot, name in ((self.loss, "loss"), (self.accuracy, "accuracy")):
             self._lines[name, "batch"] = plot.plot(pen=None, symbol="o", symbolSize=3, symbolPen=None)
             for part, colour in (("train", TRAIN), ("val", VAL)):
-                label = {"train": "training", "val": "validation"}[part]
                 pen = pg.mkPen(colour, width=2)
                 self._lines[name, part] = plot.plot(
-                    pen=pen, symbol="o", symbolSize=4, symbolBrush=colour, symbolPen=None, name=label
+                    pen=pen, symbol="o", symbolSize=4, symbolBrush=colour, symbolPen=None
                 )
         for plot, best, cursor in zip((self.loss, self.accuracy), self._best, self._cursors, strict=True):
             for line in (best, cursor):
@@ -169,12 +174,9 @@ class _Plots:
                 axis.setTextPen(text)
             plot.getAxis("left").setLabel(plot.getAxis("left").labelText, color=text)
         self.accuracy.getAxis("bottom").setLabel("Epoch", color=text)
-        self.legend.setLabelTextColor(text)
-        for sample, label in self.legend.items:
-            label.setText(label.text, color=text)
-            sample.update()
-        self._chance.setPen(pg.mkPen(text, width=1, style=_dots()))
-        self._chance.label.setColor(text)
+        self._legend.setText(_LEGEND.format(train=TRAIN, val=VAL, text=text), color=text, size="8pt")
+        for line in self._chance.values():
+            line.setPen(pg.mkPen(text, width=1, style=_dots()))
         faint = pg.mkColor(TRAIN)
         faint.setAlpha(110)
         for name in ("loss", "accuracy"):
@@ -186,6 +188,7 @@ class _Plots:
     def draw(self, curve: Curve, *, log: bool) -> None:
         """Show a curve."""
         self.loss.setLogMode(y=log)
+        self._chance["loss"].setValue(math.log10(_CHANCE_LOSS) if log else _CHANCE_LOSS)
         x = [point[0] for point in curve.points]
         faint = {"loss": [max(point[1], _SMALLEST) for point in curve.points], "accuracy": [p[2] for p in curve.points]}
         epochs = [one.epoch for one in curve.epochs]
@@ -220,8 +223,7 @@ class _Plots:
         plot.getAxis("left").setWidth(52)
         plot.getAxis("left").enableAutoSIPrefix(False)
         plot.showGrid(y=True, alpha=0.1)
-        if row == 0:
-            self.legend = plot.addLegend(offset=(-6, 4), labelTextSize="8pt")
+        if row == 1:
             plot.getAxis("bottom").setStyle(showValues=False)
         return plot
 

@@ -210,7 +210,6 @@ class TrainWidget(QWidget):
 
     def _ended(self, ending: Ending) -> None:
         self.live.end()
-        self.measure.forget()
         if ending.error is not None:
             self._complain(ending.error)
             notify(ending.error)
