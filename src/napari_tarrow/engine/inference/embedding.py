@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
 
 from ..devices import give_memory_back
 from .projecting import Projector, Window
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
-
-    import torch
 
     from ..models import TimeArrowNet
     from ..movies import PreparedMovie
@@ -201,11 +200,11 @@ class Places:
 
     def place(self, window: Window, block: torch.Tensor, dtype: Precision) -> tuple[int, int, np.ndarray]:
         """Return where a block (F, h, w) of the network's pixels begins in the embedding, and its values there."""
-        values = block.cpu().numpy().astype(dtype, order="C", copy=False)
+        values = _in_planes(block.to(getattr(torch, dtype)).cpu()).numpy()
         if self.repeated == 1:
-            return window.y0, window.x0, np.ascontiguousarray(values)
+            return window.y0, window.x0, values
         (y0, y1), (x0, x1) = (
-            np.searchsorted(sources, ends) for sources, ends in ((self._rows, window[:2]), (self._columns, window[2:]))
+            np.searchsorted(taken, ends) for taken, ends in ((self._rows, window[:2]), (self._columns, window[2:]))
         )
         rows, columns = self._rows[y0:y1] - window.y0, self._columns[x0:x1] - window.x0
         return int(y0), int(x0), values.take(rows, 1).take(columns, 2)
@@ -226,3 +225,10 @@ def sources(model: TimeArrowNet, side: int, prepared: int, subsample: int) -> np
     backbone = model.backbone
     found: np.ndarray = (pixels + backbone.lead(prepared)) // backbone.downscale - backbone.offset(prepared)
     return found.clip(0, backbone.length(prepared) - 1)
+
+
+def _in_planes(block: torch.Tensor) -> torch.Tensor:
+    """Return a block (F, h, w) with the pixels of each feature together; torch transposes matrices fast."""
+    if block.stride(0) != 1:
+        return block.contiguous()
+    return block.permute(1, 2, 0).reshape(-1, len(block)).t().contiguous().view(block.shape)
