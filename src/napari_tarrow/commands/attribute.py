@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
 from ..engine.config import AttributeConfig
 from ..engine.errors import UserError
-from ..engine.files import check_writable, make_folder, user_path
+from .output_folder import OutputFolder
 from .running import INTERRUPTED
 from .using import follow, open_use, read_use, run_use
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     import numpy as np
 
@@ -37,7 +35,7 @@ with `--overlay gif` also found/overlay.gif, the movie under its maps.
 """
 _EVENTS, _SHEET, _RECORD = "events.csv", "events.png", "attribution.yaml"
 _OURS = ("maps_delta*.tif", "maps_delta*.ome.zarr", _EVENTS, _SHEET, _RECORD, "overlay.gif", "overlay.mp4")
-_WORK = ".attribution.part"  # in the output; one name, so that what a kill left is found
+_LABELS = {"maps": "Maps", _EVENTS: "Events", _SHEET: "Contact sheet", "overlay": "Overlay movie"}
 _PICTURED = 50  # maps that decide how bright the overlay shows them
 
 
@@ -59,23 +57,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _attribute(argv: Sequence[str]) -> int:
     config = read_use(PROGRAM, _DESCRIPTION, _EPILOG, AttributeConfig, argv)
-    output = _checked_output(config)
+    output = _output(config)
 
     from ..engine.training.control import Control
     from .progress import ProgressPrinter
     from .stopping import stopping
 
     printer, control = ProgressPrinter(), Control()
-    work = output / _WORK
     try:
-        with stopping(control):
+        with stopping(control, saves=False):
             trained, movie = open_use(config, printer)
-            _Job(config, output, work, trained, movie, printer, control).run()
+            _Job(config, output, trained, movie, printer, control).run()
     except _StoppedError:
         printer.line("Stopped. Nothing is kept.")
         return INTERRUPTED
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return 0
 
 
@@ -84,62 +79,65 @@ class _StoppedError(Exception):
 
 
 class _Job:
-    """What one command line asks for, one thing after the other.
-
-    Everything is made in a folder of its own inside the output, and put in place once all is there.
-    """
+    """What one command line asks for, one thing after the other."""
 
     def __init__(
         self,
         config: AttributeConfig,
-        output: Path,
-        work: Path,
+        output: OutputFolder,
         trained: TrainedModel,
         movie: PreparedMovie,
         printer: ProgressPrinter,
         control: Control,
     ) -> None:
-        self._config, self._output, self._work = config, output, work
+        self._config, self._output = config, output
         self._trained, self._movie = trained, movie
         self._deltas = config.delta or (trained.delta,)
         self._printer, self._control = printer, control
 
     def run(self) -> None:
+        from ..engine.inference.event_table import read_events
+
+        maps = self._attributed()
+        if (table := self._output.path / _EVENTS).is_file():
+            read_events(table)  # its ticks are wanted at the end: if it is damaged, that is said now
+        self._announce()
+        with self._output.filling():
+            self._fill(maps)
+
+    def _fill(self, maps: Iterator[AttributionMap]) -> None:
+        from ..engine.files import write_yaml
+        from ..engine.inference.event_table import write_events
         from ..engine.inference.events import find_events, suggest_threshold
+        from ..engine.inference.map_files import MapFiles
         from ..engine.movies.object_radius import object_radius
 
-        config = self._config
-        files = self._files()
-        self._radius = object_radius(self._movie)
-        events = find_events(self._made(files), self._movie, radius=self._radius)
+        config, output = self._config, self._output
+        files = MapFiles(output.work, self._movie.movie, self._deltas, config.format, self._settings())
+        radius = object_radius(self._movie)
+        events = find_events(self._kept(maps, files), self._movie, radius=radius)
         self._go_on()
         threshold = suggest_threshold(events) if config.threshold is None else config.threshold
         record = self._record(threshold)
         if config.normalize_maps:
             self._printer.passing("Normalising the maps")
-            scales = files.normalise(signed=config.signed)
-            record["normalised"] = {delta: list(scale) for delta, scale in scales.items()}
+            record["normalised_by"] = {delta: list(pair) for delta, pair in files.normalise(config.signed).items()}
         files.close()
-        self._draw(files, events, threshold)
-        self._put(events, threshold, record)
+        self._draw(files, events, threshold, radius)
+        write_yaml(output.work / _RECORD, record)
+        write_events(output.path / _EVENTS, events, threshold=threshold)  # keeps ticks of the table that is there
+        output.put(keep=[_EVENTS])
         self._say(events, threshold)
 
-    def _files(self) -> MapFiles:
-        """Check what is asked for and lay out the maps."""
-        from ..engine.inference.map_files import MapFiles
+    def _announce(self) -> None:
         from ..engine.inference.stores import in_words
 
-        self._maps = self._attributed()
         frames, _, height, width = self._movie.movie.shape
         size = in_words(frames * height * width * 4 * len(self._deltas))
         steps = f"delta{'s' * (len(self._deltas) > 1)} {', '.join(map(str, self._deltas))}"
         self._printer.line(
             f"Maps ({self._config.map}) of {frames:,} frames, {steps}: {height:,} x {width:,} pixels, up to {size}."
         )
-        make_folder(self._output)
-        shutil.rmtree(self._work, ignore_errors=True)
-        make_folder(self._work)
-        return MapFiles(self._work, self._movie.movie, self._deltas, self._config.format, self._settings())
 
     def _attributed(self) -> Iterator[AttributionMap]:
         from ..engine.inference import attribute
@@ -156,14 +154,14 @@ class _Job:
             memory=config.memory,
         )
 
-    def _made(self, files: MapFiles) -> Iterator[AttributionMap]:
+    def _kept(self, maps: Iterator[AttributionMap], files: MapFiles) -> Iterator[AttributionMap]:
         """Write each map, and pass it on without its signs, as events are sought in it."""
         from dataclasses import replace
 
         from ..engine.inference.maps import without_signs
 
         self._whole = False
-        for one in follow(self._maps, self._printer, self._control, "Attribution", "pair"):
+        for one in follow(maps, self._printer, self._control, "Attribution", "pair"):
             files.put(one)
             yield replace(one, map=without_signs(one.map, self._config.map)) if self._config.signed else one
             self._whole = one.done == one.total
@@ -172,7 +170,7 @@ class _Job:
         if not self._whole or self._control.stopping:
             raise _StoppedError
 
-    def _draw(self, files: MapFiles, events: Sequence[Event], threshold: float) -> None:
+    def _draw(self, files: MapFiles, events: Sequence[Event], threshold: float, radius: float) -> None:
         from ..engine.inference.event_pictures import draw_events, inset_side
 
         movie, config = self._movie.movie, self._config
@@ -181,12 +179,12 @@ class _Job:
             events[: config.count],
             movie,
             lambda event: self._map_of(files, event),
-            self._work / _SHEET,
-            size=inset_side(self._radius),
+            self._output.work / _SHEET,
+            size=inset_side(radius),
             threshold=threshold,
         )
         if config.overlay != "none":
-            self._draw_overlay(files, [event for event in events if event.score >= threshold])
+            self._draw_overlay(files, [event for event in events if event.score >= threshold], radius)
 
     def _map_of(self, files: MapFiles, event: Event) -> np.ndarray | None:
         from ..engine.inference.event_pictures import frame_rows
@@ -200,7 +198,7 @@ class _Job:
 
         return without_signs(map, self._config.map) if map is not None and self._config.signed else map
 
-    def _draw_overlay(self, files: MapFiles, events: Sequence[Event]) -> None:
+    def _draw_overlay(self, files: MapFiles, events: Sequence[Event], radius: float) -> None:
         import numpy as np
 
         from ..engine.inference.overlay import draw_overlay
@@ -209,12 +207,12 @@ class _Job:
         looks = [self._shown(map) for map in files.maps(delta, _PICTURED)]
         top = float(np.percentile([np.percentile(map, 99.9) for map in looks if map is not None], 75))
         drawn = draw_overlay(
-            self._work / f"overlay.{config.overlay}",
+            self._output.work / f"overlay.{config.overlay}",
             self._movie.movie,
             lambda index: self._shown(files.read(delta, index)),
             top,
             events,
-            radius=2 * self._radius,
+            radius=2 * radius,
             format="mp4" if config.overlay == "mp4" else "gif",
         )
         for _ in follow(drawn, self._printer, self._control, "Overlay movie"):
@@ -222,31 +220,15 @@ class _Job:
         if self._control.stopping:
             raise _StoppedError
 
-    def _put(self, events: Sequence[Event], threshold: float, record: dict[str, Any]) -> None:
-        """Put everything into its place; what an earlier attribution left, and this did not make, goes."""
-        from ..engine.files import write_yaml
-        from ..engine.inference.event_table import write_events
-
-        write_yaml(self._work / _RECORD, record)
-        write_events(self._output / _EVENTS, events, threshold=threshold)
-        for old in _ours(self._output):
-            if old.name != _EVENTS:
-                _remove(old)
-        for made in sorted(self._work.iterdir()):
-            made.replace(self._output / made.name)
-
     def _say(self, events: Sequence[Event], threshold: float) -> None:
         above = sum(event.score >= threshold for event in events)
         origin = "given" if self._config.threshold is not None else "chosen without labels"
-        names = [path.name for path in _ours(self._output) if path.name.startswith("maps_")]
-        self._printer.line(f"{'Maps:':<15}{', '.join(str(self._output / name) for name in names)}")
-        self._printer.line(
-            f"{'Events:':<15}{self._output / _EVENTS} ({len(events):,}; {above:,} reach the threshold"
-            f" {threshold:.3g}, {origin})"
-        )
-        self._printer.line(f"{'Contact sheet:':<15}{self._output / _SHEET}")
-        if self._config.overlay != "none":
-            self._printer.line(f"{'Overlay:':<15}{self._output / f'overlay.{self._config.overlay}'}")
+        for path in self._output.there():
+            text = str(path)
+            if path.name == _EVENTS:
+                text += f" ({len(events):,}; {above:,} reach the threshold {threshold:.3g}, {origin})" * bool(events)
+            if label := next((label for start, label in _LABELS.items() if path.name.startswith(start)), None):
+                self._printer.line(f"{label + ':':<15}{text}")
 
     def _settings(self) -> dict[str, Any]:
         from ..engine.inference.stores import embedding_settings
@@ -268,7 +250,7 @@ class _Job:
         }
 
 
-def _checked_output(config: AttributeConfig) -> Path:
+def _output(config: AttributeConfig) -> OutputFolder:
     """Refuse what cannot be written, before anything is read.
 
     Raises
@@ -277,27 +259,10 @@ def _checked_output(config: AttributeConfig) -> Path:
     """
     if not config.output:
         raise UserError("It is not said where to. Give -o FOLDER.")
-    output = user_path(config.output)
-    check_writable(output)
     if config.overlay == "mp4":
         from ..engine.pictures.mp4 import check_mp4
 
         check_mp4()
-    there = _ours(output)
-    if there and not config.overwrite:
-        raise UserError(
-            f"{there[0]} is there already. Choose another output, or give --overwrite to replace it (ticks in {_EVENTS}"
-            " are kept)."
-        )
+    output = OutputFolder(config.output, _OURS, ".attribution.part")
+    output.check(config.movie, overwrite=config.overwrite, kept=f" (ticks in {_EVENTS} are kept)")
     return output
-
-
-def _ours(output: Path) -> list[Path]:
-    return [path for pattern in _OURS for path in sorted(output.glob(pattern))]
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()

@@ -1,4 +1,4 @@
-"""Ctrl-C, `kill` and a closed terminal become a request to stop, which saves."""
+"""Ctrl-C, `kill` and a closed terminal become a request to stop, which may save."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ if TYPE_CHECKING:
 
     from ..engine.training.control import Control
 
-_MESSAGE = b"\nStopping after this step and saving. Once more, and it stops at once.\n"
+_MESSAGE = b"\nStopping after this step%s. Once more, and it stops at once.\n"
 
 
 @contextlib.contextmanager
-def stopping(control: Control) -> Iterator[None]:
+def stopping(control: Control, *, saves: bool = True) -> Iterator[None]:
     """Within the block, the first signal asks `control` to stop, the second raises `KeyboardInterrupt`.
 
     A third ends the process where it stands. Signals that the process was told to ignore (`nohup`) stay ignored;
-    outside the main thread, which alone may handle signals, nothing changes.
+    outside the main thread, which alone may handle signals, nothing changes. What is said tells whether the work
+    `saves` what is done.
     """
     received = 0
 
@@ -32,7 +33,7 @@ def stopping(control: Control) -> Iterator[None]:
         received += 1
         if received == 1:
             control.stop()
-            _say(_MESSAGE)
+            _say(_MESSAGE % (b" and saving" if saves else b""))
         elif received == 2:
             raise KeyboardInterrupt
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from ..config import MapKind
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from .projecting import Window
 
 __all__ = ["MAP_KINDS", "AttributionMap", "MapKind", "attribute"]
+
+_MAPS = 3  # of the movie's size that are held at a time: one that is enlarged, the last two for those who use them
+_FLOAT = 4  # bytes
 
 MAP_KINDS: tuple[MapKind, ...] = get_args(MapKind)
 
@@ -131,7 +135,9 @@ def _maps(
     if not rows:
         return
     projector = Projector(model, movie, memory=memory)
-    maker = MapMaker(model, projector.windows, recipe)
+    maker = MapMaker(model, recipe)
+    fixed, per_pixel = maker.memory(*projector.shape[1:])
+    projector.leave(fixed + _MAPS * _FLOAT * prod(movie.movie.shape[2:]), per_pixel)
     longest = max(frames[-1] - frames[0] for frames, _ in rows) + 1
     with contextlib.closing(ProjectionCache(projector, longest)) as cache:
         for done, (frames, delta) in enumerate(rows, 1):
@@ -140,7 +146,7 @@ def _maps(
             def block(t: int, window: Window, frames: tuple[int, ...] = frames) -> torch.Tensor:
                 return cache.block(frames[t], window)
 
-            values = on_prepared_grid(maker.make(block), movie)
+            values = on_prepared_grid(maker.make(projector.windows, block), movie)
             if recipe.kind == "evidence_change":
                 values *= frame_difference(movie, frames)
             map = on_movie_grid(values, movie).numpy()

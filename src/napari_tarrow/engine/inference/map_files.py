@@ -106,7 +106,7 @@ class MapFiles:
             assert map is not None
             yield map
 
-    def normalise(self, *, signed: bool = False) -> dict[int, tuple[float, float]]:
+    def normalise(self, signed: bool = False) -> dict[int, tuple[float, float]]:
         """Scale every stack so that its percentiles 0.1 and 99.99 become 0 and 1, and return these percentiles.
 
         Maps with signs keep their zero: they are divided by the percentile 99.99 of their sizes.

@@ -11,15 +11,21 @@ from torch.nn import functional
 from ..models.attribution import dense_head
 from ..models.pixel_head import PixelHead
 from ..models.tiles import Window
+from .memory import bytes_per_pixel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
 
     from ..config import MapKind
     from ..models import TimeArrowNet
     from ..movies import PreparedMovie
+
+
+_FLOAT = 4  # bytes
+_LEAST = 32  # pixels to a side that the coarsest head needs
+_KEPT = 2.0  # what an allocator that keeps freed blocks takes, of what is in use
 
 
 @dataclass(frozen=True)
@@ -39,29 +45,29 @@ class MapMaker:
     ----------
     model : TimeArrowNet
         In eval mode.
-    windows : sequence of Window
-        They tile the projections.
     """
 
-    def __init__(self, model: TimeArrowNet, windows: tuple[Window, ...], recipe: Recipe) -> None:
+    def __init__(self, model: TimeArrowNet, recipe: Recipe) -> None:
         self.head = dense_head(model)
         self.recipe = recipe
         self._device = model.device
-        self._frames = range(model.n_frames)
-        self._windows = windows
-        self._size = windows[-1].y1, windows[-1].x1
+        self._frames, self._features = range(model.n_frames), model.n_features
+        self._size = (0, 0)
 
-    def make(self, block: Callable[[int, Window], torch.Tensor]) -> torch.Tensor:
+    def make(self, windows: Sequence[Window], block: Callable[[int, Window], torch.Tensor]) -> torch.Tensor:
         """Return a map, (h, w) float32 on the CPU; where the head coarsens, smaller.
 
         Parameters
         ----------
+        windows : sequence of Window
+            They tile the projections.
         block : callable
             Gives the projections (F, y1 - y0, x1 - x0) of the t-th frame of the sequence in a window.
         """
-        weights = self._weights(block) if self.recipe.kind in ("change", "gradcam") else None
+        self._size = windows[-1].y1, windows[-1].x1
+        weights = self._weights(windows, block) if self.recipe.kind in ("change", "gradcam") else None
         whole = torch.empty(self._size)
-        for window, blocks in self._parts(block):
+        for window, blocks in self._parts(windows, block):
             values = self._values(blocks, weights)
             if isinstance(self.head, PixelHead):
                 whole[window.y0 : window.y1, window.x0 : window.x1] = values
@@ -69,28 +75,42 @@ class MapMaker:
                 whole = values.float().cpu()
         return whole if self.recipe.signed else _size(whole, self.recipe.kind)
 
-    def _parts(self, block: Callable[[int, Window], torch.Tensor]) -> Iterator[tuple[Window, list[torch.Tensor]]]:
-        """Yield every window with the frames' blocks; for a head that sees everything at once, the whole frames."""
+    def memory(self, height: int, width: int) -> tuple[int, int]:
+        """Return the bytes that a map of this size takes while it is made, and those per pixel of a window."""
+        frame = len(self._frames) * self._features
         if isinstance(self.head, PixelHead):
-            for window in self._windows:
-                yield window, [block(frame, window).to(self._device) for frame in self._frames]
+            return _FLOAT * height * width, _FLOAT * (max(0, frame - 2 * self._features) + 3)
+        taken = bytes_per_pixel(self._probe, frame, _LEAST, self._device)
+        return (_FLOAT * (1 + frame) + int(_KEPT * taken)) * height * width, 0
+
+    def _probe(self, image: torch.Tensor) -> None:
+        """Do for a small image (1, T * F, h, w) what takes the most memory for a head that sees whole frames."""
+        blocks = list(image[0].unflatten(0, (len(self._frames), -1)))
+        if self.recipe.kind.startswith("evidence"):
+            self._values(blocks, None)
         else:
-            yield Window(0, self._size[0], 0, self._size[1]), [self._whole(frame, block) for frame in self._frames]
+            self.head.summed_gradient(blocks, 0)
 
-    def _whole(self, frame: int, block: Callable[[int, Window], torch.Tensor]) -> torch.Tensor:
-        if len(self._windows) == 1:
-            return block(frame, self._windows[0]).to(self._device)
-        parts = ((window, block(frame, window)) for window in self._windows)
-        first, part = next(parts)
-        whole = part.new_empty((len(part), *self._size), device=self._device)
-        whole[:, first.y0 : first.y1, first.x0 : first.x1] = part
-        for window, part in parts:
-            whole[:, window.y0 : window.y1, window.x0 : window.x1] = part
-        return whole
+    def _parts(
+        self, windows: Sequence[Window], block: Callable[[int, Window], torch.Tensor]
+    ) -> Iterator[tuple[Window, list[torch.Tensor]]]:
+        """Yield every window with the frames' blocks; for a head that sees everything at once, the whole frames."""
+        if isinstance(self.head, PixelHead) or len(windows) == 1:
+            for window in windows:
+                yield window, [block(frame, window) for frame in self._frames]
+            return
+        frames = []
+        for frame in self._frames:
+            whole = torch.empty((self._features, *self._size), device=self._device)
+            for window in windows:
+                whole[:, window.y0 : window.y1, window.x0 : window.x1] = block(frame, window)
+            frames.append(whole)
+        yield Window(0, self._size[0], 0, self._size[1]), frames
 
-    def _weights(self, block: Callable[[int, Window], torch.Tensor]) -> torch.Tensor:
+    def _weights(self, windows: Sequence[Window], block: Callable[[int, Window], torch.Tensor]) -> torch.Tensor:
         """Return `alpha` (T, F): the gradient of the class's logit, summed over the whole frame."""
-        sums = [self.head.summed_gradient(blocks, self.recipe.class_id) for _, blocks in self._parts(block)]
+        parts = self._parts(windows, block)
+        sums = [self.head.summed_gradient(blocks, self.recipe.class_id) for _, blocks in parts]
         return torch.stack(sums).sum(0) / (self._size[0] * self._size[1])
 
     def _values(self, blocks: list[torch.Tensor], weights: torch.Tensor | None) -> torch.Tensor:

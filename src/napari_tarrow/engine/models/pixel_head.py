@@ -2,13 +2,13 @@
 
 Block by block, as in training, such a head passes over all pixels a dozen times, and in eval mode takes longer than the
 backbone. Folded, with the batch norms in the weights, and a few thousand pixels at a time, which stay in the cache, it
-is ten times as fast, and its gradient is a product of the same matrices.
+is ten times as fast, and its gradient is made of products with the same matrices.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,52 +26,92 @@ _CHUNK = {"cpu": 2**11}  # pixels at a time: what fits into a core's cache
 _CHUNK_ELSEWHERE = 2**18
 
 
+class Affine(NamedTuple):
+    """`y_t = x_t own + (sum_s x_s) common + bias` for the features x_t, (pixels, in), of every frame."""
+
+    own: torch.Tensor
+    common: torch.Tensor
+    bias: torch.Tensor
+
+    def __call__(self, frames: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Apply it; equal frames stay equal to the last digit, so that without a change there is no evidence."""
+        if len(frames) == 1:
+            return [torch.addmm(self.bias, frames[0], self.own)]
+        shared = torch.addmm(self.bias, _total(frames), self.common)
+        return [torch.addmm(shared, frame, self.own) for frame in frames]
+
+    def transposed(self, gradients: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the gradients of the inputs for those of the outputs."""
+        if len(gradients) == 1:
+            return [gradients[0] @ self.own.T]
+        shared = _total(gradients) @ self.common.T
+        return [torch.addmm(shared, gradient, self.own.T) for gradient in gradients]
+
+    def then(self, after: Affine, n_frames: int) -> Affine:
+        """Return both, one after the other, as one."""
+        common = self.common @ after.own + (self.own + n_frames * self.common) @ after.common
+        bias = self.bias @ after.own + n_frames * self.bias @ after.common + after.bias
+        return Affine(self.own @ after.own, common, bias)
+
+
 @dataclass(frozen=True)
 class PixelHead:
-    """`e(A) = W_n r(... r(W_1 A + b_1) ...) + b_n` at every pixel, with the features of all T frames joined in `A`.
+    """A folded head; its evidence `e_k`, one value per class and pixel, has the network's logits as mean over space.
 
     Attributes
     ----------
     n_frames : int
         T.
-    weights : tuple of (in, out) float32
-        The first takes T * F features, the last gives T logits, whose mean over space is the network's.
-    biases : tuple of (out,) float32
+    layers : tuple of Affine
+        With leaky ReLU between them.
+    joined : bool
+        Whether the frames' features are joined into one vector, of which the last layer makes T values; otherwise, in
+        equivariant heads, it makes one value of each frame.
     """
 
     n_frames: int
-    weights: tuple[torch.Tensor, ...]
-    biases: tuple[torch.Tensor, ...]
+    layers: tuple[Affine, ...]
+    joined: bool
 
+    @torch.no_grad()
     def values(self, blocks: Sequence[torch.Tensor], mix: torch.Tensor) -> torch.Tensor:
         """Return `sum_k mix_k e_k` at every pixel, (h, w), for the projections (F, h, w) of T frames; `mix` is (T,)."""
-        end, offset = self.weights[-1] @ mix, self.biases[-1] @ mix
+        ends, offset = self._ends(mix)
         parts = []
         for pixels in self._chunks(blocks):
             hidden = [*self._forward(pixels)]
-            last = F.leaky_relu_(hidden[-1], _SLOPE) if hidden else torch.cat(pixels, 1)
-            parts.append(torch.addmv(offset, last, end))
+            last = [F.leaky_relu_(one, _SLOPE) for one in hidden[-1]] if hidden else pixels
+            parts.append(_total([one @ end for one, end in zip(last, ends, strict=True)]) + offset)
         return torch.cat(parts).view(blocks[0].shape[1:])
 
+    @torch.no_grad()
     def summed_gradient(self, blocks: Sequence[torch.Tensor], class_id: int) -> torch.Tensor:
         """Return `sum_p d e_k(p) / d A_tf(p)` over the pixels p of the blocks, (T, F), for the class k."""
-        if len(self.weights) == 1:
-            return blocks[0][0].numel() * self.weights[0][:, class_id].view(self.n_frames, -1)
-        sums = [self._backward([*self._forward(pixels)], class_id).sum(0) for pixels in self._chunks(blocks)]
-        return (self.weights[0] @ torch.stack(sums).sum(0)).view(self.n_frames, -1)
+        ends, _ = self._ends(self._one(class_id))
+        if len(self.layers) == 1:
+            return blocks[0][0].numel() * torch.stack(ends).view(self.n_frames, -1)
+        sums = []
+        for pixels in self._chunks(blocks):
+            gradients = self._backward([*self._forward(pixels)], ends)
+            sums.append(torch.stack([gradient.sum(0) for gradient in gradients]))
+        total = torch.stack(sums).sum(0)
+        return torch.cat(self.layers[0].transposed([*total[:, None]])).view(self.n_frames, -1)
 
+    @torch.no_grad()
     def contribution(self, blocks: Sequence[torch.Tensor], class_id: int) -> torch.Tensor:
         """Return `sum_tf A_tf d e_k / d A_tf` at every pixel, (h, w).
 
         The gradient at the first layer's output times that output, without its bias, is the same sum.
         """
-        if len(self.weights) == 1:
-            mix = torch.eye(self.n_frames).to(self.biases[0])[class_id]
-            return self.values(blocks, mix) - self.biases[0][class_id]
+        ends, offset = self._ends(self._one(class_id))
+        if len(self.layers) == 1:
+            return self.values(blocks, self._one(class_id)) - offset
         parts = []
         for pixels in self._chunks(blocks):
             hidden = [*self._forward(pixels)]
-            parts.append((self._backward(hidden, class_id) * (hidden[0] - self.biases[0])).sum(1))
+            gradients = self._backward(hidden, ends)
+            bias = self.layers[0].bias
+            parts.append(_total([(g * (y - bias)).sum(1) for g, y in zip(gradients, hidden[0], strict=True)]))
         return torch.cat(parts).view(blocks[0].shape[1:])
 
     def _chunks(self, blocks: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
@@ -83,27 +123,35 @@ class PixelHead:
         else:
             flat = [block.reshape(features, -1).T for block in blocks]
         for start in range(0, len(flat[0]), size):
-            yield [pixels[start : start + size] for pixels in flat]
+            pixels = [one[start : start + size] for one in flat]
+            yield [torch.cat(pixels, 1)] if self.joined else pixels
 
-    def _forward(self, pixels: Sequence[torch.Tensor]) -> Iterator[torch.Tensor]:
-        """Yield what goes into each leaky ReLU, (pixels, hidden)."""
-        if len(self.weights) == 1:
-            return
-        own = self.weights[0].view(self.n_frames, -1, self.weights[0].shape[1])
-        hidden = self.biases[0].expand(len(pixels[0]), -1)
-        for frame, weight in zip(pixels, own, strict=True):
-            hidden = torch.addmm(hidden, frame, weight)
-        yield hidden
-        for weight, bias in zip(self.weights[1:-1], self.biases[1:-1], strict=True):
-            hidden = torch.addmm(bias, F.leaky_relu(hidden, _SLOPE), weight)
+    def _forward(self, pixels: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
+        """Yield what goes into each leaky ReLU, (pixels, hidden) of every frame."""
+        for layer in self.layers[:-1]:
+            hidden = layer(pixels)
             yield hidden
+            pixels = [F.leaky_relu(one, _SLOPE) for one in hidden]
 
-    def _backward(self, hidden: Sequence[torch.Tensor], class_id: int) -> torch.Tensor:
-        """Return the gradient of a logit with respect to the first layer's output."""
-        gradient = self.weights[-1][:, class_id].expand_as(hidden[-1])
-        for before, weight in zip(hidden[:0:-1], self.weights[-2:0:-1], strict=True):
-            gradient = (gradient * _slopes(before)) @ weight.T
-        return gradient * _slopes(hidden[0])
+    def _backward(self, hidden: list[list[torch.Tensor]], ends: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return the gradients at the first layer's output, of what the `ends` make of the last."""
+        gradients = [end * _slopes(one) for end, one in zip(ends, hidden[-1], strict=True)]
+        for layer, before in zip(self.layers[-2:0:-1], hidden[-2::-1], strict=True):
+            gradients = layer.transposed(gradients)
+            gradients = [gradient * _slopes(one) for gradient, one in zip(gradients, before, strict=True)]
+        return gradients
+
+    def _ends(self, mix: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Return the last layer as one vector per frame, and an offset, that make `sum_k mix_k e_k`."""
+        last = self.layers[-1]
+        mix = mix.to(last.own)
+        if self.joined:
+            return [last.own @ mix], last.bias @ mix
+        common = last.common[:, 0] * mix.sum()
+        return [last.own[:, 0] * weight + common for weight in mix], last.bias[0] * mix.sum()
+
+    def _one(self, class_id: int) -> torch.Tensor:
+        return torch.eye(self.n_frames)[class_id]
 
 
 @torch.no_grad()
@@ -118,25 +166,18 @@ def pixel_head(model: TimeArrowNet) -> PixelHead:
     head = model.classification_head
     if not head.per_pixel:
         raise ValueError("This classification head does not act at every pixel by itself.")
-    weights: list[torch.Tensor] = []
-    biases: list[torch.Tensor] = []
-    joined = False  # whether nothing lies between the layer and the one before it
+    layers: list[Affine] = []
+    follows = False  # whether nothing lies between a layer and the one before it
     for layer in _flat([head.layers, head.head]):
         if isinstance(layer, nn.LeakyReLU):
-            joined = False
+            follows = False
             continue
-        weight, bias, active = _affine(layer, model.n_frames, model.n_features)
-        if joined:
-            weight, bias = weight @ weights.pop(), weight @ biases.pop() + bias
-        weights.append(weight)
-        biases.append(bias)
-        joined = not active
+        affine, active = _affine(layer, model.n_frames, model.n_features)
+        layers.append(layers.pop().then(affine, model.n_frames) if follows else affine)
+        follows = not active
     like = next(head.parameters())
-    return PixelHead(
-        model.n_frames,
-        tuple(weight.T.contiguous().to(like.dtype).to(like.device) for weight in weights),
-        tuple(bias.to(like.dtype).to(like.device) for bias in biases),
-    )
+    folded = tuple(Affine(*(part.to(like.dtype).to(like.device).contiguous() for part in layer)) for layer in layers)
+    return PixelHead(model.n_frames, folded, joined=not head.symmetric)
 
 
 def _flat(layers: list[nn.Module]) -> Iterator[nn.Module]:
@@ -147,34 +188,39 @@ def _flat(layers: list[nn.Module]) -> Iterator[nn.Module]:
             yield layer
 
 
-def _affine(layer: nn.Module, n_frames: int, n_features: int) -> tuple[torch.Tensor, torch.Tensor, bool]:
-    """Return weight (out, in), bias, and whether a leaky ReLU follows, of a layer on joined frames; float64, CPU."""
+def _affine(layer: nn.Module, n_frames: int, n_features: int) -> tuple[Affine, bool]:
+    """Return a layer in float64 on the CPU, and whether a leaky ReLU follows."""
     if isinstance(layer, EquivariantBlock):
-        return _equivariant(layer.layers[0], n_frames)
+        return _equivariant(layer.layers[0], n_frames), bool(layer.layers[0].active)
     if isinstance(layer, DifferenceBlock):
-        signs = torch.tensor([[1.0, -1.0], [-1.0, 1.0]], dtype=torch.float64)
-        return torch.kron(signs, torch.eye(n_features).double()), signs.new_zeros(2 * n_features), False
-    weight = _exact(layer.weight).flatten(1)  # a 1 x 1 convolution or a linear layer
-    bias = weight.new_zeros(len(weight)) if layer.bias is None else _exact(layer.bias)
-    return weight, bias, False
+        each = torch.eye(n_features, dtype=torch.float64)
+        return Affine(2 * each, -each, each.new_zeros(n_features)), False
+    own = _exact(layer.weight).flatten(1).T  # a 1 x 1 convolution or a linear layer
+    bias = own.new_zeros(own.shape[1]) if layer.bias is None else _exact(layer.bias)
+    return Affine(own, torch.zeros_like(own), bias), False
 
 
-def _equivariant(layer: Any, n_frames: int) -> tuple[torch.Tensor, torch.Tensor, bool]:
-    each = torch.eye(n_frames, dtype=torch.float64)
-    weight = torch.kron(each, _exact(layer.L.weight))
-    weight += torch.kron(torch.full_like(each, 1 / n_frames), _exact(layer.G.weight))
+def _equivariant(layer: Any, n_frames: int) -> Affine:
+    own, common = _exact(layer.L.weight).T, _exact(layer.G.weight).T / n_frames
     bias = _exact(layer.L.bias) + _exact(layer.G.bias)
     if layer.active:
         norm = layer.norm
         scale = _exact(norm.weight) / (_exact(norm.running_var) + norm.eps).sqrt()
+        own, common = own * scale, common * scale
         bias = (bias - _exact(norm.running_mean)) * scale + _exact(norm.bias)
-        weight = weight * scale.repeat(n_frames)[:, None]
-    return weight, bias.repeat(n_frames), layer.active
+    return Affine(own, common, bias)
 
 
 def _exact(values: Any) -> torch.Tensor:
     exact: torch.Tensor = values.detach().cpu().double()
     return exact
+
+
+def _total(frames: Sequence[torch.Tensor]) -> torch.Tensor:
+    total = frames[0]
+    for frame in frames[1:]:
+        total = total + frame
+    return total
 
 
 def _slopes(values: torch.Tensor) -> torch.Tensor:

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
     from .network import TimeArrowNet
 
-_OVERHEAD = 1.9  # gradients and workspaces, measured on training steps
-_TRIAL = 64  # pixels to a side
-
 
 class WholeHead:
     """What `PixelHead` does, for a head whose evidence at a pixel depends on its surroundings.
@@ -42,21 +39,6 @@ class WholeHead:
         gradients = self._gradient(frames, class_id)
         maps = [(gradient * frame).sum(0) for gradient, frame in zip(gradients, frames, strict=True)]
         return torch.stack(maps).sum(0)
-
-    def bytes_needed(self, height: int, width: int) -> float:
-        """Estimate what a gradient takes for frames of this size, from what autograd keeps for small ones."""
-        kept: dict[int, int] = {}
-
-        def keep(tensor: torch.Tensor) -> torch.Tensor:
-            storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        frames = torch.zeros(self._model.n_frames, self._model.n_features, _TRIAL, _TRIAL, device=self._model.device)
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            self._gradient([*frames], 0)
-        weights = sum(p.numel() * p.element_size() for p in self._model.classification_head.parameters())
-        return _OVERHEAD * max(0, sum(kept.values()) - weights) * height * width / _TRIAL**2
 
     @torch.enable_grad()
     def _gradient(self, frames: Sequence[torch.Tensor], class_id: int) -> torch.Tensor:

@@ -98,6 +98,7 @@ def _scale(page: Page, top: float, brightest_value: float) -> None:
 
 
 def _say_threshold(page: Page, top: float, threshold: float, above: int, count: int) -> None:
-    rest = "" if above == count else "; the others have pale captions"
-    text = f"{above} of these {count} reach the threshold, {threshold:.3g}{rest}"
+    text = f"{above} of these {count} reach the threshold {threshold:.3g}; the others have pale captions"
+    if above == count:
+        text = f"all of these reach the threshold {threshold:.3g}"
     page.words(text, WIDTH - MARGIN, top + 7, 14, color=FADED, va="center", ha="right")

@@ -1,0 +1,110 @@
+"""A folder of outputs that is filled at once: until all is there, what an earlier run left stays as it is."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from typing import TYPE_CHECKING
+
+from ..engine.errors import UserError
+from ..engine.files import check_writable, make_folder, user_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+
+class OutputFolder:
+    """Where a command writes several files that belong together.
+
+    Parameters
+    ----------
+    path : path
+    ours : sequence of str
+        Patterns of the names of all files and folders that the command may write there.
+    work : str
+        Name of the folder inside it in which they are made; what a killed run left there is taken away.
+    """
+
+    def __init__(self, path: str | Path, ours: Sequence[str], work: str) -> None:
+        self.path = user_path(path)
+        self._ours = ours
+        self.work = self.path / work
+
+    def there(self) -> list[Path]:
+        """List what is there already."""
+        return [path for pattern in self._ours for path in sorted(self.path.glob(pattern))]
+
+    def check(self, movie: str | Path, *, overwrite: bool, kept: str = "") -> None:
+        """Refuse a folder that cannot be used, without making it.
+
+        Parameters
+        ----------
+        movie : path
+            What the outputs are made from: it must not be among what is replaced, nor get files into it.
+        overwrite : bool
+            Whether what is there may be replaced.
+        kept : str
+            What is kept of it all the same, for the error message.
+
+        Raises
+        ------
+        UserError
+        """
+        check_writable(self.path)
+        source, output = user_path(movie).resolve(), self.path.resolve()
+        if source.is_dir() and (output == source or source in output.parents):
+            raise UserError(f"{self.path} lies inside the movie {movie}. Choose another output.")
+        there = self.there()
+        if any(path.resolve() in (source, *source.parents) for path in there):
+            raise UserError(f"The movie {movie} would be replaced by an output of this name. Choose another output.")
+        if there and not overwrite:
+            raise UserError(
+                f"{there[0]} is there already. Choose another output, or give --overwrite to replace it{kept}."
+            )
+
+    @contextlib.contextmanager
+    def filling(self) -> Iterator[None]:
+        """Within the block there is an empty folder `work`; afterwards it is gone.
+
+        Raises
+        ------
+        UserError
+            If it cannot be made.
+        """
+        before = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+        shutil.rmtree(self.work, ignore_errors=True)
+        make_folder(self.work)
+        try:
+            yield
+        finally:
+            shutil.rmtree(self.work, ignore_errors=True)
+            for folder in before:  # those made for nothing
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+    def put(self, keep: Sequence[str] = ()) -> None:
+        """Move what was made into its place; what else is there of ours goes, but for names in `keep`.
+
+        Raises
+        ------
+        UserError
+            If something cannot be replaced, since another program has it open.
+        """
+        try:
+            for old in self.there():
+                if old.name not in keep:
+                    _remove(old)
+            for made in sorted(self.work.iterdir()):
+                made.replace(self.path / made.name)
+        except OSError as error:
+            raise UserError(
+                f"{self.path} cannot be filled ({error.strerror or error}). Close what is open of it, and run again."
+            ) from error
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
