@@ -24,6 +24,15 @@ def test_an_ignored_signal_stays_ignored() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.parametrize(("saves", "said"), [(True, "this step and saving. Once"), (False, "this step. Once")])
+def test_it_is_said_whether_anything_is_saved(saves: bool, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    control = Control()
+    with stopping(control, saves=saves):
+        signal.raise_signal(signal.SIGINT)
+    assert control.stopping
+    assert said in capfd.readouterr().err
+
+
 def test_another_thread_leaves_the_signals_alone() -> None:
     handlers: list[object] = []
 

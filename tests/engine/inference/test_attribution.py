@@ -203,6 +203,17 @@ def test_evidence_adds_up_to_the_difference_of_the_logits() -> None:
             assert one.map.mean() == pytest.approx(logits[c] - others, abs=1e-5)
 
 
+def test_equal_frames_have_no_evidence_and_the_reverse_order_has_the_opposite() -> None:
+    frames = np.random.default_rng(0).integers(0, 1000, (3, 41, 37)).astype(np.uint16)
+    frames[1] = frames[0]
+    model, movie = make_model(), PreparedMovie(open_movie(frames), Preparation("movie"))
+    still, moving = (one.map for one in attribute(model, movie, 1, signed=True))
+    assert not still.any()
+    assert moving.any()
+    _, backwards = (one.map for one in attribute(model, movie, 1, signed=True, class_id=1))
+    np.testing.assert_array_equal(backwards, -moving)
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.integers(17, 60),

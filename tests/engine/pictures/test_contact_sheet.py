@@ -47,6 +47,28 @@ def test_all_maps_share_one_scale(tmp_path, open_png, inset):
     assert weak_alone == pytest.approx(one, rel=0.02)
 
 
+def test_one_bright_entry_leaves_the_others_visible(tmp_path, open_png, inset):
+    bright = replace(inset, map=inset.map * 100)
+
+    contact_sheet([inset] * 4, tmp_path / "alike.png", "Places")
+    contact_sheet([bright, *[inset] * 4], tmp_path / "five.png", "Places")
+
+    assert colourful(open_png(tmp_path / "five.png")) > colourful(open_png(tmp_path / "alike.png"))
+
+
+def test_captions_below_the_threshold_are_pale(tmp_path, open_png, inset):
+    for threshold in (None, 0.4, 0.6):
+        contact_sheet([inset], tmp_path / f"{threshold}.png", "Places", threshold=threshold)
+    plain, above, below = (open_png(tmp_path / f"{threshold}.png") for threshold in (None, 0.4, 0.6))
+    tile = (1500 - 2 * 40 - 2 * 36) / 3 / 3
+    captions = slice(int(104 + tile + 2), int(104 + tile + 36))
+    np.testing.assert_array_equal(above[captions], plain[captions])
+    assert below[captions].min() > above[captions].min() + 30
+    for page in (above, below):
+        assert (page[-70:, 1000:] < 200).sum() > 100  # the threshold is told
+        assert (plain[-70:, 1000:] == 255).all()
+
+
 def test_a_caption_names_frames_place_and_score(inset):
     assert _caption(inset) == "frame 23 → 24, y 30, x 30, score 0.5"
     assert _caption(replace(inset, delta=4)).startswith("frame 23 → 27,")
