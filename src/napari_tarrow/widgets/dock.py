@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
 
-_LEAST_WIDTH = 310  # pixels; napari cuts the title of a narrower dock
+_LEAST_WIDTH = 325  # pixels; napari cuts the title of a narrower dock
 
 
 class UseDock(QWidget):
