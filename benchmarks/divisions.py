@@ -27,7 +27,7 @@ from napari_tarrow.engine.inference import (
     read_trained,
     suggest_threshold,
 )
-from napari_tarrow.engine.inference.scoring import Division, read_divisions, score
+from napari_tarrow.engine.inference.events.scoring import Division, read_divisions, score
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.movies import sequences
 from napari_tarrow.engine.movies.object_radius import object_radius

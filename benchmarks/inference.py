@@ -25,8 +25,8 @@ import numpy as np
 import torch
 
 from napari_tarrow.engine.devices import keep_freed_memory
-from napari_tarrow.engine.inference.attribution import attribute
-from napari_tarrow.engine.inference.embedding import embed
+from napari_tarrow.engine.inference.embeddings.embedding import embed
+from napari_tarrow.engine.inference.maps.attribution import attribute
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
 

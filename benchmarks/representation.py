@@ -25,9 +25,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from napari_tarrow.engine.config import UseConfig
-from napari_tarrow.engine.inference.embedding import embed
+from napari_tarrow.engine.inference.embeddings.embedding import embed
+from napari_tarrow.engine.inference.events.scoring import Division, read_divisions
 from napari_tarrow.engine.inference.opening import open_for
-from napari_tarrow.engine.inference.scoring import Division, read_divisions
 from napari_tarrow.engine.inference.trained import TrainedModel, read_trained
 from napari_tarrow.engine.models import TimeArrowNet
 

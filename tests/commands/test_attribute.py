@@ -22,7 +22,7 @@ from PIL import Image
 from napari_tarrow.commands import attribute as command
 from napari_tarrow.commands.attribute import main
 from napari_tarrow.engine.inference import attribute, read_trained
-from napari_tarrow.engine.inference.event_table import read_events, write_events
+from napari_tarrow.engine.inference.events.table import read_events, write_events
 from napari_tarrow.engine.models import TimeArrowNet, write_model
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
 

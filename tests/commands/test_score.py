@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from napari_tarrow.commands.score import main
-from napari_tarrow.engine.inference.event_table import write_events
-from napari_tarrow.engine.inference.events import Event
+from napari_tarrow.engine.inference.events.events import Event
+from napari_tarrow.engine.inference.events.table import write_events
 
 EVENTS = [
     Event(4, 100.0, 10.0, 4.0, (4, 5)),  # finds the first division

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..engine.inference import AttributionMap, TrainedModel
-    from ..engine.inference.events import Event
-    from ..engine.inference.map_files import MapFiles
+    from ..engine.inference.events.events import Event
+    from ..engine.inference.maps.files import MapFiles
     from ..engine.movies import PreparedMovie
     from ..engine.training.control import Control
     from .progress import ProgressPrinter
@@ -96,7 +96,7 @@ class _Job:
         self._printer, self._control = printer, control
 
     def run(self) -> None:
-        from ..engine.inference.event_table import read_events
+        from ..engine.inference.events.table import read_events
 
         maps = self._attributed()
         if (table := self._output.path / _EVENTS).is_file():
@@ -107,9 +107,9 @@ class _Job:
 
     def _fill(self, maps: Iterator[AttributionMap]) -> None:
         from ..engine.files import write_yaml
-        from ..engine.inference.event_table import write_events
-        from ..engine.inference.events import find_events, suggest_threshold
-        from ..engine.inference.map_files import MapFiles
+        from ..engine.inference.events.events import find_events, suggest_threshold
+        from ..engine.inference.events.table import write_events
+        from ..engine.inference.maps.files import MapFiles
         from ..engine.movies.object_radius import object_radius
 
         config, output = self._config, self._output
@@ -158,7 +158,7 @@ class _Job:
         """Write each map, and pass it on without its signs, as events are sought in it."""
         from dataclasses import replace
 
-        from ..engine.inference.maps import without_signs
+        from ..engine.inference.maps.making import without_signs
 
         self._whole = False
         for one in follow(maps, self._printer, self._control, "Attribution", "pair"):
@@ -171,7 +171,7 @@ class _Job:
             raise _StoppedError
 
     def _draw(self, files: MapFiles, events: Sequence[Event], threshold: float, radius: float) -> None:
-        from ..engine.inference.event_pictures import draw_events, inset_side
+        from ..engine.inference.events.pictures import draw_events, inset_side
 
         movie, config = self._movie.movie, self._config
         self._printer.passing("Drawing the strongest events")
@@ -187,21 +187,21 @@ class _Job:
             self._draw_overlay(files, [event for event in events if event.score >= threshold], radius)
 
     def _map_of(self, files: MapFiles, event: Event) -> np.ndarray | None:
-        from ..engine.inference.event_pictures import frame_rows
+        from ..engine.inference.events.pictures import frame_rows
 
         delta = event.pair[1] - event.pair[0]
         return self._shown(files.read(delta, frame_rows(self._movie.movie, event.pair)[0]))
 
     def _shown(self, map: np.ndarray | None) -> np.ndarray | None:
         """Take the signs away for pictures."""
-        from ..engine.inference.maps import without_signs
+        from ..engine.inference.maps.making import without_signs
 
         return without_signs(map, self._config.map) if map is not None and self._config.signed else map
 
     def _draw_overlay(self, files: MapFiles, events: Sequence[Event], radius: float) -> None:
         import numpy as np
 
-        from ..engine.inference.overlay import draw_overlay
+        from ..engine.inference.maps.overlay import draw_overlay
 
         config, delta = self._config, self._deltas[0]
         looks = [self._shown(map) for map in files.maps(delta, _PICTURED)]

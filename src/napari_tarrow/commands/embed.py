@@ -105,7 +105,7 @@ class _Job:
 
     def _check(self) -> None:
         """Refuse what cannot be, before anything is read."""
-        from ..engine.inference.object_table import check_table
+        from ..engine.inference.embeddings.object_table import check_table
         from ..engine.inference.stores import check_apart
 
         config = self._config
@@ -116,7 +116,7 @@ class _Job:
             check_table(self._targets.table, overwrite=config.overwrite)
 
     def _open(self) -> tuple[EmbeddingPlan, Movie | None]:
-        from ..engine.inference.pooling import open_labels
+        from ..engine.inference.embeddings.pooling import open_labels
         from ..engine.inference.stores import plan_embedding
 
         config = self._config
@@ -185,7 +185,7 @@ class _Job:
         self._printer.line(f"{'Embedding:':<12}{store.path}")
 
     def _colour(self, store: ImageStore, colours: ImageStore) -> None:
-        from ..engine.inference.components import ComponentFit
+        from ..engine.inference.embeddings.components import ComponentFit
         from ..engine.inference.stores import stored_parts
 
         if colours.missing:
@@ -201,8 +201,8 @@ class _Job:
         self._printer.line(f"{'Components:':<12}{colours.path}")
 
     def _pool(self, parts: Iterable[Any], plan: EmbeddingPlan, labels: Movie) -> None:
-        from ..engine.inference.object_table import table_writer
-        from ..engine.inference.pooling import FramePool, read_labels
+        from ..engine.inference.embeddings.object_table import table_writer
+        from ..engine.inference.embeddings.pooling import FramePool, read_labels
 
         path = self._targets.table
         assert path is not None

@@ -14,7 +14,7 @@ from .running import run_command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..engine.inference.description import ModelDescription
+    from ..engine.inference.descriptions.description import ModelDescription
 
 PROGRAM = "napari-tarrow-info"
 _DESCRIPTION = """
@@ -46,7 +46,7 @@ def _describe(argv: Sequence[str]) -> int:
     parser.general.add_argument("--json", action="store_true", help="Print one JSON object, with all epochs.")
     namespace = parser.read(argv)
 
-    from ..engine.inference.description import describe_model
+    from ..engine.inference.descriptions.description import describe_model
 
     model = describe_model(namespace.model)
     if "json" in namespace:
@@ -57,7 +57,7 @@ def _describe(argv: Sequence[str]) -> int:
 
 
 def _lines(model: ModelDescription) -> list[str]:
-    from ..engine.inference.description_rows import model_rows
+    from ..engine.inference.descriptions.rows import model_rows
 
     rows = model_rows(model)
     indent = max(len(label) for label, _ in rows) + 2

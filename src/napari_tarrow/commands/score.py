@@ -17,7 +17,7 @@ from .running import run_command
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..engine.inference.scoring import Cut, Score
+    from ..engine.inference.events.scoring import Cut, Score
 
 PROGRAM = "napari-tarrow-score"
 _DESCRIPTION = """
@@ -84,8 +84,8 @@ def _score(argv: Sequence[str]) -> int:
 
 
 def _scores(events: str, divisions: str, config: ScoreConfig) -> list[Score]:
-    from ..engine.inference.event_table import read_events
-    from ..engine.inference.scoring import read_divisions, score
+    from ..engine.inference.events.scoring import read_divisions, score
+    from ..engine.inference.events.table import read_events
 
     table, known = read_events(events), read_divisions(divisions)
     if not known:

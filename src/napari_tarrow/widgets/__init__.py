@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 from ..engine.lazy import on_demand
 
 if TYPE_CHECKING:
-    from .attribution import AttributionWidget
-    from .embedding import EmbeddingWidget
-    from .train import TrainWidget
+    from .attribution.widget import AttributionWidget
+    from .embedding.widget import EmbeddingWidget
+    from .training.widget import TrainWidget
 
 __all__ = ["AttributionWidget", "EmbeddingWidget", "TrainWidget"]
 
 __getattr__, __dir__ = on_demand(
-    __name__, {"AttributionWidget": "attribution", "EmbeddingWidget": "embedding", "TrainWidget": "train"}
+    __name__,
+    {
+        "AttributionWidget": "attribution.widget",
+        "EmbeddingWidget": "embedding.widget",
+        "TrainWidget": "training.widget",
+    },
 )

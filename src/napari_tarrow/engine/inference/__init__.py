@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from ..lazy import on_demand
 
 if TYPE_CHECKING:
-    from .attribution import AttributionMap, MapKind, attribute
-    from .embedding import EmbeddedFrame, embed
-    from .event_table import read_events, write_events
-    from .events import Event, find_events, suggest_threshold
+    from .embeddings.embedding import EmbeddedFrame, embed
+    from .events.events import Event, find_events, suggest_threshold
+    from .events.run_events import draw_run_events
+    from .events.table import read_events, write_events
+    from .maps.attribution import AttributionMap, MapKind, attribute
     from .opening import open_for
-    from .run_events import draw_run_events
     from .trained import TrainedModel, read_trained
 
 __all__ = [
@@ -38,19 +38,19 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "AttributionMap": "attribution",
-        "EmbeddedFrame": "embedding",
-        "Event": "events",
-        "MapKind": "attribution",
+        "AttributionMap": "maps.attribution",
+        "EmbeddedFrame": "embeddings.embedding",
+        "Event": "events.events",
+        "MapKind": "maps.attribution",
         "TrainedModel": "trained",
-        "attribute": "attribution",
-        "draw_run_events": "run_events",
-        "embed": "embedding",
-        "find_events": "events",
+        "attribute": "maps.attribution",
+        "draw_run_events": "events.run_events",
+        "embed": "embeddings.embedding",
+        "find_events": "events.events",
         "open_for": "opening",
-        "read_events": "event_table",
+        "read_events": "events.table",
         "read_trained": "trained",
-        "suggest_threshold": "events",
-        "write_events": "event_table",
+        "suggest_threshold": "events.events",
+        "write_events": "events.table",
     },
 )

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..lazy import on_demand
 from .control import Control
 from .updates import (
     EpochEnded,
@@ -46,10 +46,6 @@ __all__ = [
     "train",
 ]
 
-_MODULE_OF = {"Estimate": "estimate", "measure": "estimate", "resume": "loop", "train": "loop"}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULE_OF:
-        return getattr(importlib.import_module(f".{_MODULE_OF[name]}", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = on_demand(
+    __name__, {"Estimate": "estimate", "measure": "estimate", "resume": "loop", "train": "loop"}
+)

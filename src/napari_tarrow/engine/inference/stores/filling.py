@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...errors import UserError
-from ..embedding import embed_blocks, sources
-from ..projecting import Projector
+from ..embeddings.embedding import embed_blocks, sources
+from ..projections.projector import Projector
 from .calibration import Calibration
 from .identity import embedding_settings
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ...models import TimeArrowNet
     from ...movies import PreparedMovie
-    from ..embedding import EmbeddedBlock
+    from ..embeddings.embedding import EmbeddedBlock
     from .image import ImageStore
 
 

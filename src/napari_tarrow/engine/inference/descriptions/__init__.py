@@ -1,0 +1,1 @@
+"""What a trained model is, in values and in words."""

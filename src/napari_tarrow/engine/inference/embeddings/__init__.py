@@ -1,0 +1,1 @@
+"""Dense embeddings, their principal components, and their means over objects."""

@@ -1,0 +1,234 @@
+"""Dense embeddings of whole movies, frame by frame or block by block."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+
+from ...devices import give_memory_back
+from ..projections.projector import Projector, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from ...models import TimeArrowNet
+    from ...movies import PreparedMovie
+
+__all__ = ["EmbeddedBlock", "EmbeddedFrame", "embed", "embed_blocks"]
+
+Grid = Literal["movie", "network"]
+Precision = Literal["float16", "float32"]
+
+
+@dataclass(frozen=True)
+class EmbeddedFrame:
+    """The embedding of one frame.
+
+    Attributes
+    ----------
+    index : int
+        Of the frame in the movie.
+    embedding : (F, H, W) float32 or float16
+    done, total : int
+        How many frames are done, this one included, of how many.
+    notices : tuple of str
+        What the user should know of what happened meanwhile, such as that tiles became smaller.
+    """
+
+    index: int
+    embedding: np.ndarray = field(repr=False)
+    done: int
+    total: int
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EmbeddedBlock:
+    """A part of the embedding of one frame.
+
+    Attributes
+    ----------
+    index : int
+        Of the frame in the movie.
+    y, x : int
+        Where the part begins in the frame's embedding.
+    values : (F, h, w) float32 or float16
+    last : bool
+        Whether the frame is complete with it.
+    done, total : int
+        How many frames are done, of how many.
+    notices : tuple of str
+        What the user should know of what happened meanwhile.
+    """
+
+    index: int
+    y: int
+    x: int
+    values: np.ndarray = field(repr=False)
+    last: bool
+    done: int
+    total: int
+    notices: tuple[str, ...] = ()
+
+
+def embed(
+    model: TimeArrowNet,
+    movie: PreparedMovie,
+    *,
+    layer: int = 0,
+    dtype: Precision = "float32",
+    grid: Grid = "movie",
+    frames: Sequence[int] | None = None,
+    memory: int | None = None,
+) -> Iterator[EmbeddedFrame]:
+    """Yield the embedding of every frame; each frame is read and projected once.
+
+    Parameters
+    ----------
+    model : TimeArrowNet
+        In eval mode, on any device; it is not changed.
+    movie : PreparedMovie
+    layer : int
+        Of the projection head, as in `TimeArrowNet.embedding`; 0 is the last.
+    dtype : {"float32", "float16"}
+        Of the result; what is computed is float32.
+    grid : {"movie", "network"}
+        ``movie``: on the movie's pixels, with every value repeated over the pixels that it stands for where subsampling
+        or the network make it coarser; pixels of an incomplete block at the edge take the nearest. ``network``: as the
+        network gives it.
+    frames : sequence of int, optional
+        Indices of the frames that are wanted, in this order; all without it.
+    memory : int, optional
+        Bytes that the process (on a GPU: what it holds there) may take, two embedded frames included: the one in work
+        and the one that was yielded before it. Without it, most of what is free.
+
+    Raises
+    ------
+    UserError
+        If a frame cannot be read, or the memory does not suffice.
+    """
+    projector = Projector(model, movie, layer=layer, memory=memory)
+    places = Places(model, movie, grid)
+    shape = projector.shape[0], *places.size
+    projector.leave(2 * math.prod(shape) * np.dtype(dtype).itemsize)
+    whole: np.ndarray = np.empty(0)
+    notices: tuple[str, ...] = ()
+    with contextlib.closing(_blocks(movie, projector, places, frames, dtype)) as blocks:
+        for block in blocks:
+            notices += block.notices
+            if block.values.shape == shape:
+                whole = block.values
+            else:
+                whole = whole if whole.size else np.empty(shape, dtype)
+                height, width = block.values.shape[1:]
+                whole[:, block.y : block.y + height, block.x : block.x + width] = block.values
+            if block.last:
+                yield EmbeddedFrame(block.index, whole, block.done, block.total, notices)
+                whole, notices = np.empty(0), ()
+
+
+def embed_blocks(
+    model: TimeArrowNet,
+    movie: PreparedMovie,
+    *,
+    layer: int = 0,
+    dtype: Precision = "float32",
+    grid: Grid = "movie",
+    frames: Sequence[int] | None = None,
+    memory: int | None = None,
+) -> Iterator[EmbeddedBlock]:
+    """Yield the embedding of every frame in blocks, so that a whole one need not fit into memory.
+
+    The parameters are those of `embed`; the blocks of a frame follow each other, row by row, and cover it once.
+
+    Raises
+    ------
+    UserError
+        If a frame cannot be read, or the memory does not suffice.
+    """
+    projector = Projector(model, movie, layer=layer, memory=memory)
+    yield from _blocks(movie, projector, Places(model, movie, grid), frames, dtype)
+
+
+def _blocks(
+    movie: PreparedMovie, projector: Projector, places: Places, frames: Sequence[int] | None, dtype: Precision
+) -> Generator[EmbeddedBlock, None, None]:
+    chosen = range(movie.shape[0]) if frames is None else frames
+    if places.repeated > 1:
+        projector.leave(0, per_pixel=2 * places.repeated**2 * projector.shape[0] * np.dtype(dtype).itemsize)
+    try:
+        for done, index in enumerate(chosen, 1):
+            for window, block in projector.blocks(index):
+                y, x, values = places.place(window, block, dtype)
+                del block  # not held any longer while the next is made
+                last = window == projector.windows[-1]
+                notices = projector.take_notices()
+                yield EmbeddedBlock(index, y, x, values, last, done - (not last), len(chosen), notices)
+    finally:
+        give_memory_back()
+
+
+class Places:
+    """Where the network's pixels lie in an embedding.
+
+    Attributes
+    ----------
+    size : (H, W)
+        Of the embedding.
+    repeated : int
+        Pixels of the embedding along the side of a pixel of the network.
+    """
+
+    def __init__(self, model: TimeArrowNet, movie: PreparedMovie, grid: Grid) -> None:
+        prepared = movie.shape[2:]
+        self._rows = self._columns = np.empty(0, np.int64)
+        if grid == "network":
+            self.repeated = 1
+            self.size = model.backbone.length(prepared[0]), model.backbone.length(prepared[1])
+        else:
+            self.repeated = movie.preparation.subsample * model.downscale
+            self.size = movie.movie.shape[2:]
+            self._rows, self._columns = (
+                sources(model, side, small, movie.preparation.subsample)
+                for side, small in zip(self.size, prepared, strict=True)
+            )
+
+    def place(self, window: Window, block: torch.Tensor, dtype: Precision) -> tuple[int, int, np.ndarray]:
+        """Return where a block (F, h, w) of the network's pixels begins in the embedding, and its values there."""
+        values = _in_planes(block.to(getattr(torch, dtype)).cpu()).numpy()
+        if self.repeated == 1:
+            return window.y0, window.x0, values
+        (y0, y1), (x0, x1) = (
+            np.searchsorted(taken, ends) for taken, ends in ((self._rows, window[:2]), (self._columns, window[2:]))
+        )
+        rows, columns = self._rows[y0:y1] - window.y0, self._columns[x0:x1] - window.x0
+        return int(y0), int(x0), values.take(rows, 1).take(columns, 2)
+
+
+def sources(model: TimeArrowNet, side: int, prepared: int, subsample: int) -> np.ndarray:
+    """Return the network's pixel that each of `side` pixels of the movie takes its value from, rising, ``(side,)``.
+
+    Parameters
+    ----------
+    model : TimeArrowNet
+    side, prepared : int
+        Pixels along one axis of the movie, and of the frames that the network gets.
+    subsample : int
+        Pixels of the movie along a side of theirs.
+    """
+    pixels = np.arange(side) // subsample
+    backbone = model.backbone
+    found: np.ndarray = (pixels + backbone.lead(prepared)) // backbone.downscale - backbone.offset(prepared)
+    return found.clip(0, backbone.length(prepared) - 1)
+
+
+def _in_planes(block: torch.Tensor) -> torch.Tensor:
+    """Return a block (F, h, w) with the pixels of each feature together; torch transposes matrices fast."""
+    if block.stride(0) != 1:
+        return block.contiguous()
+    return block.permute(1, 2, 0).reshape(-1, len(block)).t().contiguous().view(block.shape)

@@ -1,0 +1,1 @@
+"""Events: found in maps, written, scored, drawn."""

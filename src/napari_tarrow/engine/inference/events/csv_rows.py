@@ -1,0 +1,160 @@
+"""Rows of a csv file as people save it: with a byte order mark, semicolons and decimal commas, or extra columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...errors import UserError, nearest
+from ...files import user_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+_LARGEST = 10**9  # number of any frame
+
+
+@dataclass(frozen=True)
+class CsvRow:
+    """One row.
+
+    Attributes
+    ----------
+    path : Path
+    line : int
+        Where it ends in the file, from 1.
+    cells : dict
+        Text by column name, stripped. The names of columns asked for are as they were asked for; all others as they
+        stand in the file.
+    commas : bool
+        Whether commas may be decimal ones, because they do not separate the columns.
+    """
+
+    path: Path
+    line: int
+    cells: dict[str, str]
+    commas: bool = False
+
+    def number(self, name: str) -> float:
+        """Return a finite number.
+
+        Raises
+        ------
+        UserError
+            If the cell holds anything else.
+        """
+        text = self.cells[name].replace(",", ".") if self.commas else self.cells[name]
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise self.wrong(name, "a number")
+        return value
+
+    def frame_number(self, name: str) -> int:
+        """Return a whole number from 0 on.
+
+        Raises
+        ------
+        UserError
+            If the cell holds anything else.
+        """
+        value = self.number(name)
+        if not value.is_integer() or not 0 <= value <= _LARGEST:
+            raise self.wrong(name, "a whole number from 0 on")
+        return int(value)
+
+    def wrong(self, name: str, wanted: str) -> UserError:
+        """Return the error for a cell that is not as it should be."""
+        text = self.cells[name]
+        found = repr(text if len(text) <= 40 else f"{text[:40]}...") if text else "empty"
+        return UserError(f"{self.path}, line {self.line}: {name} is {found}, but has to be {wanted}. Correct the file.")
+
+
+def read_rows(path: str | Path, needed: Sequence[str], known: Sequence[str] = ()) -> tuple[list[str], list[CsvRow]]:
+    """Read a csv file with a line of column names; columns are separated by commas, semicolons or tabs.
+
+    Parameters
+    ----------
+    path
+        The file, in UTF-8.
+    needed
+        Columns that have to be there; capitals do not matter.
+    known
+        Columns that may be there.
+
+    Returns
+    -------
+    columns : list of str
+        Their names: those asked for as they were asked for, all others as they stand in the file.
+    rows : list of CsvRow
+        Without empty lines.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or is empty, a column is missing or there twice, or a row has more values than
+        there are columns.
+    """
+    path = user_path(path)
+    text = _text(path)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if not first:
+        raise UserError(f"{path} is empty. Its first line has to name the columns: {','.join(needed)}.")
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        found = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num} is no line of a table ({error}). Save it as csv.") from error
+    filled = [(line, cells) for line, cells in found if any(cells)]
+    columns = _columns(path, filled[0][1], needed, known)
+    return columns, [_row(path, line, columns, cells, delimiter != ",") for line, cells in filled[1:]]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}). Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no text in UTF-8. Save the table as csv (UTF-8).") from error
+
+
+def _columns(path: Path, names: list[str], needed: Sequence[str], known: Sequence[str]) -> list[str]:
+    asked = {name.lower(): name for name in (*needed, *known)}
+    columns = [asked.get(name.lower(), name) for name in names]
+    for name in needed:
+        if name not in columns:
+            raise UserError(f"{path} has no column {name}.{_meant(name, columns, asked)}")
+    for name in columns:
+        if name and columns.count(name) > 1:
+            raise UserError(f"{path} has two columns {name}. Keep one of them.")
+    return columns
+
+
+_OTHER_NAMES = {"frame": ("t", "time", "slice", "frames"), "score": ("value", "intensity")}
+
+
+def _meant(name: str, columns: Sequence[str], asked: Iterable[str]) -> str:
+    """Return what to do: the column that may be the one, or the list of those there."""
+    free = {column.lower(): column for column in columns if column and column.lower() not in asked}
+    other = next((free[alias] for alias in _OTHER_NAMES.get(name, ()) if alias in free), None)
+    close = other or free.get(nearest(name, free) or "")
+    if close:
+        return f" If {close} is that, rename it to {name}."
+    return f" It has: {', '.join(column for column in columns if column) or 'none'}."
+
+
+def _row(path: Path, line: int, columns: Sequence[str], cells: list[str], commas: bool) -> CsvRow:
+    if any(cells[len(columns) :]):
+        raise UserError(
+            f"{path}, line {line} has {len(cells)} values, but there are {len(columns)} columns. Correct the file."
+        )
+    cells = cells + [""] * (len(columns) - len(cells))
+    return CsvRow(path, line, dict(zip(columns, cells, strict=False)), commas)

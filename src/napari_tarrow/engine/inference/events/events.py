@@ -1,0 +1,113 @@
+"""Events: the places and times where something irreversible happens, one per process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...movies.object_radius import object_radius
+from .peaks import Scale, peaks_of_maps
+from .processes import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ...movies import PreparedMovie
+    from ..maps.attribution import AttributionMap
+
+
+@dataclass(frozen=True)
+class Event:
+    """One irreversible process, where and when it shows most.
+
+    Attributes
+    ----------
+    frame : int
+        Number of the first frame of the pair in which it happens.
+    y, x : float
+        Pixels of the movie.
+    score : float
+        How strongly; comparable within one table only.
+    pair : tuple of int
+        Numbers of the pair's two frames.
+    """
+
+    frame: int
+    y: float
+    x: float
+    score: float
+    pair: tuple[int, int]
+
+
+def find_events(
+    maps: Iterable[AttributionMap],
+    movie: PreparedMovie,
+    *,
+    radius: float | None = None,
+    count: int | None = None,
+) -> list[Event]:
+    """Find where and when something happens: one event per process, strongest first.
+
+    The maps are smoothed over space by 0.8 radii and over time by 1, 2, 1; beyond the border there is nothing, so what
+    is cut by it counts by half. From the strongest maximum on, each is followed over the neighbouring maps while it
+    keeps half its strength, and every maximum near its way belongs to the same process: a division is not reported
+    again as its metaphase and as each of its daughters. The event lies at the centre of what changed around the
+    maximum: the mean of the place, weighted by map times absolute difference of the frames.
+
+    Parameters
+    ----------
+    maps : iterable of AttributionMap
+        Of one movie, in the order of their first frames, as `attribute` yields them; maps of several deltas that begin
+        with the same frame are averaged. Only a few are held at a time.
+    movie : PreparedMovie
+        The movie that the maps are of.
+    radius : float, optional
+        Of the objects, in pixels of the movie; without it, estimated by `object_radius`.
+    count : int, optional
+        Return at most so many.
+
+    Raises
+    ------
+    ValueError
+        If the maps are not in order.
+    """
+    scale = Scale.of(radius if radius is not None else object_radius(movie))
+    layers = list(peaks_of_maps(maps, movie, scale))
+    numbers = movie.movie.frame_numbers
+    found = []
+    for process in processes(layers, scale):
+        layer = layers[process.layer]
+        first, second = (int(numbers[index]) for index in layer.frames[:2])
+        y, x = layer.refined[process.peak]
+        found.append(Event(first, round(float(y), 1), round(float(x), 1), process.score, (first, second)))
+        if len(found) == count:
+            break
+    return found
+
+
+def suggest_threshold(events: Sequence[Event]) -> float:
+    """Return the score that parts what stands out from the rest, found without labels.
+
+    Otsu's threshold (1979) of the scores: the cut with the largest variance between the two groups.
+
+    Parameters
+    ----------
+    events : sequence of Event
+        All that were found, weak ones included.
+
+    Returns
+    -------
+    float
+        Halfway between the weakest event that stands out and the strongest that does not; infinite without events,
+        and the score of a single one.
+    """
+    scores = np.sort(np.array([event.score for event in events], np.float64))
+    if len(scores) < 2:
+        return float(scores[0]) if len(scores) else float("inf")
+    below = np.arange(1, len(scores))
+    sums = np.cumsum(scores)[:-1]
+    means = sums / below, (scores.sum() - sums) / (len(scores) - below)
+    cut = int(np.argmax(below * (len(scores) - below) * (means[1] - means[0]) ** 2))
+    return float((scores[cut] + scores[cut + 1]) / 2)

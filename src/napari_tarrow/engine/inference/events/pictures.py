@@ -1,0 +1,91 @@
+"""Events as pictures: insets of their frames and maps, and a page of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...pictures import contact_sheet, cut_inset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ...movies import Movie
+    from ...pictures import Inset
+    from .events import Event
+
+    Map = NDArray[np.float32]
+
+INSET = 48  # pixels of the movie at least
+_ROOM = 3.2  # radii on each side of a place: an object, its neighbours, and daughters that part
+
+
+def inset_side(radius: float) -> int:
+    """Return the side of insets, in pixels of the movie, for objects of this radius (see `object_radius`)."""
+    return max(INSET, 2 * round(_ROOM * radius))
+
+
+def event_inset(movie: Movie, event: Event, map: Map | None, size: int = INSET) -> Inset:
+    """Cut an event out of the movie, both frames and the map; without one, the map is flat.
+
+    Parameters
+    ----------
+    movie : Movie
+    event : Event
+        Of this movie.
+    map : (H, W)
+        At least 0.
+    size : int
+        Side in pixels of the movie.
+    """
+    rows = frame_rows(movie, event.pair)
+    frames = np.stack([movie.frame(row).astype(np.float32) for row in rows])
+    height, width = movie.shape[2:]
+    y, x = int(np.clip(round(event.y), 0, height - 1)), int(np.clip(round(event.x), 0, width - 1))
+    values = np.zeros((height, width), np.float32) if map is None else map
+    step = event.pair[1] - event.pair[0]
+    return cut_inset(frames, values, y, x, frame=event.pair[0], size=size, score=event.score, delta=step)
+
+
+def draw_events(
+    events: Sequence[Event],
+    movie: Movie,
+    map_of: Callable[[Event], Map | None],
+    path: Path,
+    *,
+    size: int = INSET,
+    threshold: float | None = None,
+) -> None:
+    """Draw events as a contact sheet.
+
+    Parameters
+    ----------
+    events : sequence of Event
+        Strongest first.
+    map_of : callable
+        Gives the map (H, W), at least 0, in which an event was found.
+    path : Path
+        The PNG.
+    size : int
+        Side of an inset in pixels of the movie.
+    threshold : float, optional
+        Events below it are marked.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be written.
+    """
+    insets = [event_inset(movie, event, map_of(event), size) for event in events]
+    what = f"The {len(insets)} strongest events of {movie.name}" if insets else f"Events of {movie.name}"
+    contact_sheet(insets, path, what, threshold=threshold)
+
+
+def frame_rows(movie: Movie, numbers: Sequence[int]) -> list[int]:
+    """Return the positions in the movie of frame numbers; of one that is missing, the next one's."""
+    rows = np.searchsorted(movie.frame_numbers, numbers).clip(max=len(movie) - 1)
+    return [int(row) for row in rows]

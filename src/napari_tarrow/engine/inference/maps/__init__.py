@@ -1,0 +1,1 @@
+"""Attribution maps of whole movies, on the disk and as an animation."""

@@ -1,0 +1,188 @@
+"""Attribution maps of whole movies: every frame is projected once and serves all pairs it is in."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple, get_args
+
+from ...config import MapKind
+from ...errors import UserError
+from ...movies import sequences
+from ...options import hint
+from ..projections.projector import ProjectionCache, Projector
+from .making import MapMaker, Recipe, frame_difference, on_movie_grid, on_prepared_grid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    import torch
+
+    from ...models import TimeArrowNet
+    from ...movies import PreparedMovie
+    from ..projections.projector import Window
+
+__all__ = ["MAP_KINDS", "AttributionMap", "MapKind", "attribute"]
+
+_MAPS = 3  # of the movie's size that are held at a time: one that is enlarged, the last two for those who use them
+_FLOAT = 4  # bytes
+
+MAP_KINDS: tuple[MapKind, ...] = get_args(MapKind)
+
+
+@dataclass(frozen=True)
+class AttributionMap:
+    """The map of one sequence.
+
+    Attributes
+    ----------
+    frames : tuple of int
+        Indices in the movie of the sequence's frames.
+    map : (H, W) float32
+        On the movie's pixel grid.
+    done, total : int
+        How many maps are done, this one included, of how many.
+    delta : int
+        Frame numbers from one frame of the sequence to the next.
+    notices : tuple of str
+        What the user should know of what happened meanwhile, such as that tiles became smaller.
+    """
+
+    frames: tuple[int, ...]
+    map: np.ndarray = field(repr=False)
+    done: int = 0
+    total: int = 0
+    delta: int = 1
+    notices: tuple[str, ...] = ()
+
+
+def attribute(
+    model: TimeArrowNet,
+    movie: PreparedMovie,
+    delta: int | Sequence[int] = 1,
+    *,
+    kind: MapKind = "evidence",
+    class_id: int = 0,
+    signed: bool = False,
+    all_frames: bool = False,
+    firsts: Sequence[int] | None = None,
+    memory: int | None = None,
+) -> Iterator[AttributionMap]:
+    """Yield the attribution map of every sequence of a movie, in the order of their first frames.
+
+    The backbone runs once per frame, without gradients; only the head is differentiated. Tiles, where a frame does not
+    fit into the memory, give the maps that whole frames give.
+
+    Parameters
+    ----------
+    model : TimeArrowNet
+        In eval mode.
+    movie : PreparedMovie
+    delta : int or several
+        Frame numbers from one frame of a sequence to the next. Sequences of all deltas come interleaved.
+    kind : str
+        With the projections ``A_tf`` of T frames, the network's logits ``z_k``, its evidence ``e_k``, whose mean over
+        space is ``z_k``, the class c, and ``alpha_tf``, the sum over space of ``d z_c / d A_tf``, at every pixel:
+
+        - ``evidence``: ``e_c - mean_(k != c) e_k``, for two frames the difference of the two. Its mean over space is
+          the difference of the logits: it says where the network sees the direction of time.
+        - ``change``: ``sum_t sum_f alpha_tf A_tf``. The weights of the two frames nearly cancel; what changed remains.
+        - ``gradcam``: ``sum_f alpha_tf A_tf`` of the first frame, t = 0: Grad-CAM, as published (Gallusser et al.
+          2023, after Selvaraju et al. 2017). Unchanging background shows as well, since features are not centred.
+        - ``contribution``: ``h w sum_tf A_tf d z_c / d A_tf``, gradient times activation (h, w: sides of the
+          projections).
+        - ``evidence_change``: ``evidence``, times ``mean_t mean_channels |x_(t+1) - x_t|`` of the prepared frames.
+    class_id : int
+        c. 0 is the true order of the frames; for two frames 1 is the reverse.
+    signed : bool
+        Keep the signs. Otherwise ``evidence`` and ``evidence_change`` keep the positive part, which speaks for the
+        class, and the others the absolute value.
+    all_frames : bool
+        ``gradcam`` as the sum of the frames' maps (their absolute values, unless signed). The other kinds are of all
+        frames anyway.
+    firsts : sequence of int, optional
+        Indices of the first frames of the sequences that are wanted; all without it.
+    memory : int, optional
+        Bytes the process (on a GPU: what it holds there) may take; without it, most of what is free.
+
+    Raises
+    ------
+    UserError
+        At once, if there is no such map or class, if a delta is longer than the movie, if the movie has another number
+        of channels than the network takes, or if the memory cannot hold what has to be held.
+    """
+    recipe = Recipe(kind, class_id, signed, all_frames)
+    deltas = tuple(dict.fromkeys([delta] if isinstance(delta, int) else delta))
+    _check(model, movie, recipe)
+    rows = _planned(model.n_frames, movie, deltas, firsts)
+    return _maps(model, movie, rows, recipe, memory)
+
+
+class _Row(NamedTuple):
+    frames: tuple[int, ...]
+    delta: int
+
+
+def _maps(
+    model: TimeArrowNet,
+    movie: PreparedMovie,
+    rows: list[_Row],
+    recipe: Recipe,
+    memory: int | None,
+) -> Iterator[AttributionMap]:
+    if not rows:
+        return
+    projector = Projector(model, movie, memory=memory)
+    maker = MapMaker(model, recipe)
+    fixed, per_pixel = maker.memory(*projector.shape[1:])
+    projector.leave(fixed + _MAPS * _FLOAT * prod(movie.movie.shape[2:]), per_pixel)
+    longest = max(frames[-1] - frames[0] for frames, _ in rows) + 1
+    with contextlib.closing(ProjectionCache(projector, longest)) as cache:
+        for done, (frames, delta) in enumerate(rows, 1):
+            cache.forget_before(frames[0])
+
+            def block(t: int, window: Window, frames: tuple[int, ...] = frames) -> torch.Tensor:
+                return cache.block(frames[t], window)
+
+            values = on_prepared_grid(maker.make(projector.windows, block), movie)
+            if recipe.kind == "evidence_change":
+                values *= frame_difference(movie, frames)
+            map = on_movie_grid(values, movie).numpy()
+            yield AttributionMap(frames, map, done, len(rows), delta, projector.take_notices())
+
+
+def _planned(n_frames: int, movie: PreparedMovie, deltas: tuple[int, ...], firsts: Sequence[int] | None) -> list[_Row]:
+    """Return every sequence, ordered so that a frame has to be known for a short while only."""
+    numbers = movie.movie.frame_numbers
+    wanted = None if firsts is None else set(firsts)
+    rows: list[_Row] = []
+    for delta in deltas:
+        found = sequences(numbers, range(len(numbers)), n_frames, delta) if delta > 0 else ()
+        if not len(found):
+            raise UserError(
+                f"{movie.movie.name} has no {n_frames} frames that are {delta} apart (delta {delta}): its"
+                f" {len(numbers)} frames are numbered {numbers[0]} to {numbers[-1]}. Give another delta."
+            )
+        rows += [_Row(tuple(map(int, row)), delta) for row in found if wanted is None or int(row[0]) in wanted]
+    return sorted(rows, key=lambda row: (row.frames[0], row.delta))
+
+
+def _check(model: TimeArrowNet, movie: PreparedMovie, recipe: Recipe) -> None:
+    if recipe.kind not in MAP_KINDS:
+        raise UserError(
+            f"There is no map called {recipe.kind!r}.{hint(str(recipe.kind), MAP_KINDS)} The maps are:"
+            f" {', '.join(MAP_KINDS)}."
+        )
+    if not 0 <= recipe.class_id < model.n_frames:
+        raise UserError(
+            f"class_id is {recipe.class_id}, but the network has {model.n_frames} classes: 0 (the true order) to"
+            f" {model.n_frames - 1}. Give one of these."
+        )
+    channels, wanted = movie.shape[1], model.config["n_input_channels"]
+    if channels != wanted:
+        raise UserError(
+            f"{movie.movie.name} has {channels} channel{'s' * (channels != 1)}, but the network takes {wanted}. Open it"
+            f" with channels {wanted if wanted > 1 else '0 or 1'}."
+        )

@@ -1,0 +1,1 @@
+"""Projections of whole movies, in tiles that fit into the memory."""

@@ -1,0 +1,139 @@
+"""How much memory the process takes, and how much a network will."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from ...devices import free_memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SHARE = 0.8  # of the free memory, where nobody says how much may be taken
+_PROBE = 64  # pixels; sides of the small images that tell what a network takes
+
+
+class Budget:
+    """Memory that may be taken: by the process as a whole, or, on a GPU, by what it holds there.
+
+    Parameters
+    ----------
+    device : torch.device
+    memory : int, optional
+        Bytes; without it, most of what is free, besides what is taken already.
+
+    Attributes
+    ----------
+    total : int
+        Bytes.
+    given : bool
+        Whether somebody asked for it.
+    """
+
+    def __init__(self, device: torch.device, memory: int | None = None) -> None:
+        self.device = device
+        self.given = memory is not None
+        self.total = used_memory(device) + int(_SHARE * free_memory(device)) if memory is None else memory
+
+    @property
+    def left(self) -> int:
+        """Bytes that may still be taken now; negative, if it is too much already."""
+        return self.total - used_memory(self.device)
+
+
+def used_memory(device: torch.device) -> int:
+    """Bytes of memory that the process takes now: resident memory, or what it holds on a GPU."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory()
+    if sys.platform == "win32":
+        return _windows_memory()
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes, and the most it ever was
+
+
+def peak_bytes(function: Callable[[torch.Tensor], Any], *inputs: torch.Tensor) -> int:
+    """Run a function without gradients; return the most bytes that the inputs and what it made were together.
+
+    What libraries take inside of an operation, and what an allocator loses, is not in it.
+    """
+    with torch.no_grad(), _Watch(*inputs) as watch:
+        function(*inputs)
+    peak: int = watch.peak
+    return peak
+
+
+def bytes_per_pixel(function: Callable[[torch.Tensor], Any], channels: int, multiple: int, device: torch.device) -> int:
+    """Return how many bytes a function of images (1, C, H, W) takes per input pixel when images are large.
+
+    Two small images are put through it. What it takes is nearly ``a s^2 + b s`` for images of side s, the second part
+    being borders, which may be more or less than nothing.
+
+    Parameters
+    ----------
+    multiple : int
+        Sides of images are multiples of it.
+    """
+    small = -(-_PROBE // multiple) * multiple
+    first, second = (
+        peak_bytes(function, torch.zeros((1, channels, side, side), device=device)) / side**2
+        for side in (small, 2 * small)
+    )
+    return int(max(first, second, 2 * second - first)) + 1
+
+
+class _Watch(TorchDispatchMode):
+    """Follows every storage that operations make, until nobody holds it any more."""
+
+    def __init__(self, *tensors: torch.Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.peak = 0
+        self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._add(tensors)
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        self._add(tree_leaves(result))
+        return result
+
+    def _add(self, values: Any) -> None:
+        self._alive = {key: value for key, value in self._alive.items() if not value[0].expired()}
+        for value in values:
+            if isinstance(value, torch.Tensor):
+                storage = value.untyped_storage()
+                self._alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
+        self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
+
+
+def _windows_memory() -> int:
+    class Counters(ctypes.Structure):  # PROCESS_MEMORY_COUNTERS
+        _fields_ = (
+            ("size", ctypes.c_ulong),
+            ("faults", ctypes.c_ulong),
+            ("peak", ctypes.c_size_t),
+            ("resident", ctypes.c_size_t),
+            ("others", ctypes.c_size_t * 6),
+        )
+
+    counters = Counters(size=ctypes.sizeof(Counters))
+    process = ctypes.c_void_p(-1)  # this one
+    ctypes.windll.kernel32.K32GetProcessMemoryInfo(  # type: ignore[attr-defined,unused-ignore]
+        process, ctypes.byref(counters), counters.size
+    )
+    return int(counters.resident)

@@ -1,0 +1,143 @@
+"""Events as a Points layer over their movie: rings coloured by score, of which a threshold shows the strong ones."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..shared.layers import LayerFacts, like, plain, still_there
+from ..shared.views import go_to
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer, Points
+    from numpy.typing import NDArray
+
+    from ...engine.inference.events.events import Event
+
+_WORDS = {True: "yes", False: "no", None: ""}
+_SYMBOLS = {True: "disc", False: "x", None: "disc"}
+
+
+class EventsLayer:
+    """Adds the layer, and keeps it in step with threshold and ticks; if the user removes it, nothing is lost but it.
+
+    Parameters
+    ----------
+    viewer
+    movie
+        The layer of the movie.
+    facts
+        What it is as a movie.
+    events
+        Strongest first; their frames are indices.
+    threshold
+        Score from which on events are shown.
+    name, metadata
+        Of the new layer.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        movie: Layer,
+        facts: LayerFacts,
+        events: Sequence[Event],
+        *,
+        threshold: float,
+        name: str,
+        metadata: dict[str, Any],
+    ) -> None:
+        self._viewer = viewer
+        self._scores = np.array([event.score for event in events], float)
+        self._copies = _copies(facts)
+        self._ticks: list[bool | None] = [None] * len(events)
+        self.places = _places(events, facts)  # (N, axes), of the first of the copies
+        coordinates = np.concatenate([_moved(self.places, facts, copy) for copy in self._copies])
+        features = {
+            "score": np.tile(self._scores, len(self._copies)),
+            "pair": ["-".join(map(str, event.pair)) for event in events] * len(self._copies),
+            "true": [""] * len(coordinates),
+        }
+        self._movie = weakref.ref(plain(movie))
+        self._layer: weakref.ref[Points] = weakref.ref(
+            plain(
+                viewer.add_points(
+                    coordinates,
+                    ndim=len(facts.axes),
+                    name=name,
+                    features=features,
+                    size=_size(facts),
+                    face_color="transparent",
+                    border_color="score" if len(coordinates) else "white",
+                    border_colormap="plasma",
+                    border_width=0.07,
+                    shown=np.tile(self._scores >= threshold, len(self._copies)),
+                    metadata=metadata,
+                    **like(movie, axes=facts.axes, own=facts.axes),
+                )
+            )
+        )
+
+    @property
+    def layer(self) -> Points | None:
+        """The layer, as long as it is in the viewer."""
+        return self._layer() if still_there(self._viewer, self._layer) else None
+
+    def show_above(self, threshold: float) -> None:
+        """Show the events whose score is at least `threshold`."""
+        if (layer := self.layer) is not None and len(self._scores):
+            layer.shown = np.tile(self._scores >= threshold, len(self._copies))
+
+    def tick(self, ticks: Sequence[bool | None]) -> None:
+        """Show what the user says of each event: a cross for a false one."""
+        before, self._ticks = self._ticks, list(ticks)
+        if (layer := self.layer) is None or before == self._ticks:
+            return
+        features = layer.features.copy()
+        features["true"] = [_WORDS[tick] for tick in ticks] * len(self._copies)
+        layer.features = features
+        layer.symbol = [_SYMBOLS[tick] for tick in ticks] * len(self._copies)
+
+    def visit(self, place: int) -> None:
+        """Move the viewer to an event, and select it."""
+        layer = self.layer or (self._movie() if still_there(self._viewer, self._movie) else None)
+        if layer is None:
+            return
+        go_to(self._viewer, layer, self.places[place])
+        if (points := self.layer) is not None:
+            points.selected_data = {place}
+
+
+def _copies(facts: LayerFacts) -> list[dict[str, int]]:
+    """Return one index along each axis beyond T, Y and X for every copy of the points: they are in all channels."""
+    others = [(letter, length) for letter, length in zip(facts.axes, facts.shape, strict=True) if letter not in "TYX"]
+    letters = [letter for letter, _ in others]
+    found = itertools.product(*(range(length) for _, length in others))
+    return [dict(zip(letters, indices, strict=True)) for indices in found]
+
+
+def _places(events: Sequence[Event], facts: LayerFacts) -> NDArray[np.float64]:
+    places = np.zeros((len(events), len(facts.axes)))
+    for row, event in zip(places, events, strict=True):
+        for letter, value in (("T", event.frame), ("Y", event.y), ("X", event.x)):
+            row[facts.axes.index(letter)] = value
+    return places
+
+
+def _moved(places: NDArray[np.float64], facts: LayerFacts, copy: dict[str, int]) -> NDArray[np.float64]:
+    moved = places.copy()
+    for letter, index in copy.items():
+        moved[:, facts.axes.index(letter)] = index
+    return moved
+
+
+def _size(facts: LayerFacts) -> float:
+    """Diameter of a ring in pixels: it should go round a cell, and still be seen where the movie is large."""
+    sides = [facts.shape[facts.axes.index(letter)] for letter in "YX"]
+    return float(np.clip(min(sides) / 8, 22, 40))

@@ -1,0 +1,274 @@
+"""The events of a movie in the dock: threshold, gallery, ticks, and what is saved of them."""
+
+from __future__ import annotations
+
+import functools
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
+
+from ...engine.errors import UserError
+from ..shared.dock import note
+from ..shared.layers import provenance
+from ..shared.worker import Job, in_words, notify
+from .event_list import EventList, read_event_list
+from .events_layer import EventsLayer
+from .gallery import Gallery
+from .work import SHOWN, Pictured, draw_sheet, pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from ...engine.pictures import Inset
+    from ..shared.layers import LayerFacts
+
+_STEPS = 1000  # of the slider
+
+
+class EventsPanel(QWidget):
+    """Everything about events once they are there.
+
+    Parameters
+    ----------
+    viewer
+    chosen_movie
+        Gives the layer that is chosen as movie, with its facts, or None: events from a csv are shown on it.
+    """
+
+    def __init__(self, viewer: ViewerModel, chosen_movie: Callable[[], tuple[Layer, LayerFacts] | None]) -> None:
+        super().__init__()
+        # napari fills the rest of a dock with nothing, unless something in it wants the room.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        self._viewer, self._chosen_movie = viewer, chosen_movie
+        self._list = EventList()
+        self.insets: dict[int, Inset] = {}
+        self._layer: EventsLayer | None = None
+        self._name = ""
+        self._job: Job | None = None
+        self.count = note("Events: none yet.")
+        self.count.setObjectName("event_count")
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setObjectName("threshold")
+        self.slider.setRange(0, _STEPS)
+        self.slider.setToolTip("Show events with at least this score")
+        self.gallery = Gallery()
+        self.open_button = _button("Open csv…", "Show the events of a table, with their ticks", self.open_csv)
+        self.save_button = _button("Save csv…", "Save all events; later ticks go there by themselves", self.save_csv)
+        self.sheet_button = _button(
+            "Save pictures…", "Save the events that are shown as a contact sheet", self.save_sheet
+        )
+        row = QHBoxLayout()
+        for button in (self.open_button, self.save_button, self.sheet_button):
+            row.addWidget(button)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 4, 0, 0)
+        box.addWidget(self.count)
+        box.addWidget(self.slider)
+        box.addWidget(self.gallery, 1)
+        box.addLayout(row)
+        box.addStretch(0)
+        self.slider.valueChanged.connect(self._apply_threshold)
+        self.slider.sliderReleased.connect(self._keep)
+        self.gallery.clicked.connect(self.visit)
+        self.gallery.ticked.connect(self.tick)
+        self._update()
+
+    @property
+    def threshold(self) -> float:
+        """The score from which on events are shown."""
+        low, high = self._list.range
+        value = self.slider.value()
+        return low if value == 0 else high if value == _STEPS else low + (high - low) * value / _STEPS
+
+    @property
+    def ticks(self) -> list[bool | None]:
+        """What the user says of each event."""
+        return list(self._list.ticks)
+
+    def sentence(self) -> str:
+        """Say how many events are shown of how many."""
+        if not len(self._list):
+            return "No event stands out."
+        shown = self._list.count(self.threshold)
+        pictured = f" The strongest {SHOWN} have pictures." if shown > SHOWN else ""
+        return f"{shown} of {len(self._list)} events score at least {self.threshold:.3g}.{pictured}"
+
+    def show_events(
+        self, layer: Layer, facts: LayerFacts, events: EventList, threshold: float, name: str, metadata: dict[str, Any]
+    ) -> None:
+        """Show events in place of those before; the layer of those before stays.
+
+        Parameters
+        ----------
+        layer, facts
+            The movie.
+        events, threshold
+        name
+            Of the movie.
+        metadata
+            Of the new layer.
+        """
+        self._abandon()
+        self._list, self.insets, self._name, self._layer = events, {}, name, None
+        self._move_slider(threshold)
+        if len(events):
+            self._layer = EventsLayer(
+                self._viewer,
+                layer,
+                facts,
+                events.events,
+                threshold=self.threshold,
+                name=f"{name} events",
+                metadata={**metadata},
+            )
+        self.gallery.fill(events.events[:SHOWN], events.ticks[:SHOWN], events.count(self.threshold))
+        self._show_ticks()
+
+    def picture(self, pictured: Pictured) -> None:
+        """Put the picture of an event into the gallery."""
+        self.insets[pictured.place] = pictured.inset
+        self.gallery.picture(pictured.place, pictured.inset)
+        self.sheet_button.setEnabled(True)
+
+    def visit(self, place: int) -> None:
+        """Move the viewer to an event."""
+        self.gallery.mark(place)
+        if self._layer is not None:
+            self._layer.visit(place)
+
+    def tick(self, place: int, tick: bool | None) -> None:
+        """Note what the user says of an event, in the layer and in the csv where there is one."""
+        self._list.ticks[place] = tick
+        self._keep()
+        self._show_ticks()
+
+    def save_csv(self) -> None:
+        """Ask for a file and write all events; ticks that stand there already are taken over."""
+        path, _ = QFileDialog.getSaveFileName(self, "Save events", self._suggested("csv"), "Table (*.csv)")
+        if not path:
+            return
+        try:
+            self._list.save(_ending(path, ".csv"), self.threshold)
+        except UserError as error:
+            self._fail(error)
+        else:
+            self._show_ticks()
+
+    def open_csv(self) -> None:
+        """Ask for a table and show its events on the chosen movie."""
+        chosen = self._chosen_movie()
+        path, _ = QFileDialog.getOpenFileName(self, "Open events", "", "Table (*.csv)") if chosen else ("", "")
+        if not path or chosen is None:
+            return
+        layer, facts = chosen
+        assert facts.source is not None
+        try:
+            events, threshold = read_event_list(Path(path), facts)
+        except UserError as error:
+            notify(error)
+            return
+        self.show_events(layer, facts, events, threshold, layer.name, provenance(events=path))
+        self._run(functools.partial(pictures, facts.source, events.events[:SHOWN]), f"Pictures of {layer.name}")
+
+    def save_sheet(self) -> None:
+        """Ask for a file and draw the events that are shown, but those ticked false, as a contact sheet."""
+        shown = [
+            inset
+            for place, inset in sorted(self.insets.items())
+            if self._list.events[place].score >= self.threshold and self._list.ticks[place] is not False
+        ]
+        path, _ = QFileDialog.getSaveFileName(self, "Save pictures", self._suggested("png"), "Picture (*.png)")
+        if path:
+            title = f"The {len(shown)} strongest events of {self._name}"
+            self._run(functools.partial(draw_sheet, tuple(shown), _ending(path, ".png"), title), "Contact sheet")
+
+    def _move_slider(self, threshold: float) -> None:
+        low, high = self._list.range
+        share = (threshold - low) / (high - low) if high > low and math.isfinite(threshold) else float(threshold > high)
+        self.slider.blockSignals(True)
+        self.slider.setValue(min(max(math.floor(share * _STEPS), 0), _STEPS))
+        self.slider.blockSignals(False)
+
+    def _abandon(self) -> None:
+        """Give up what is still drawn of other events."""
+        if self._job is not None:
+            self._job.abandon()
+            self._job = None
+
+    def _run(self, work: Callable[[], Any], title: str) -> None:
+        self._abandon()
+        self._job = job = Job(work, title, parent=self, bar=False)
+        job.yielded.connect(self._take)
+        job.errored.connect(self._fail)
+        job.returned.connect(self._say)
+        job.finished.connect(job.deleteLater)
+        job.start()
+
+    def _take(self, value: Any) -> None:
+        if self.sender() is self._job and isinstance(value, Pictured):
+            self.picture(value)
+
+    def _say(self, sentence: str | None) -> None:
+        """Tell in passing what was saved."""
+        from napari.utils.notifications import show_info
+
+        self._update()
+        if sentence:
+            show_info(sentence)
+
+    def _fail(self, error: BaseException) -> None:
+        self.count.setText(in_words(error))
+        notify(error)
+
+    def _keep(self) -> None:
+        """Keep ticks and threshold in the csv, where there is one."""
+        try:
+            self._list.keep(self.threshold)
+        except UserError as error:
+            self._fail(error)
+
+    def _show_ticks(self) -> None:
+        for card in self.gallery.cards:
+            card.set_tick(self._list.ticks[card.place])
+        if self._layer is not None:
+            self._layer.tick(self._list.ticks)
+        self._update()
+
+    def _suggested(self, ending: str) -> str:
+        """Suggest a file beside the csv where there is one, else at home: the working folder may be anywhere."""
+        folder = Path.home() if self._list.csv is None else self._list.csv.parent
+        return str(folder / f"{self._name}_events.{ending}")
+
+    def _apply_threshold(self) -> None:
+        self.gallery.show_first(self._list.count(self.threshold))
+        if self._layer is not None:
+            self._layer.show_above(self.threshold)
+        self._update()
+
+    def _update(self) -> None:
+        some = len(self._list) > 0
+        for part in (self.slider, self.gallery, self.save_button, self.sheet_button):
+            part.setVisible(some)
+        self.sheet_button.setEnabled(bool(self.insets))
+        true, false = self._list.ticks.count(True), self._list.ticks.count(False)
+        ticked = f" {true} ticked true, {false} false." if true or false else ""
+        kept = f" Ticks are kept in {self._list.csv.name}." if self._list.csv is not None else ""
+        self.count.setText(f"{self.sentence()}{ticked}{kept}" if some or self._name else "Events: none yet.")
+
+
+def _button(words: str, tip: str, action: Callable[[], None]) -> QPushButton:
+    button = QPushButton(words)
+    button.setToolTip(tip)
+    button.clicked.connect(action)
+    return button
+
+
+def _ending(path: str, ending: str) -> Path:
+    """Add the ending that a user left out."""
+    return Path(path) if path.lower().endswith(ending) else Path(path + ending)

@@ -1,0 +1,231 @@
+"""The dock "Show attribution": maps over the movie, the frame in view first, and the events in them."""
+
+from __future__ import annotations
+
+import functools
+import re
+import threading
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, get_args
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QLineEdit, QWidget
+
+from ...engine.config.attribution import MapKind
+from ...engine.errors import UserError
+from ..shared.combo import Combo
+from ..shared.dock import UseDock
+from ..shared.layers import laid_over, like, plain, provenance, still_there
+from ..shared.preferences import read_preferences
+from ..shared.views import frame_in_view
+from .event_list import EventList
+from .events_panel import EventsPanel
+from .work import EventsFound, MapOrder, MapsBegun, MapWritten, Pictured, show_attribution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import napari.viewer
+    from napari.layers import Image
+
+    from ..shared.layers import LayerFacts
+
+_KINDS: dict[str, tuple[str, str]] = {
+    "evidence": ("evidence", "where the network sees the direction of time"),
+    "change": ("change", "how its weighted features changed"),
+    "gradcam": ("Grad-CAM", "as published, of the first frame"),
+    "contribution": ("contribution", "gradient times activation"),
+    "evidence_change": ("evidence x difference", "evidence times the difference of the frames"),
+}
+
+
+class AttributionWidget(UseDock):
+    """Movie, model and map; a button to show; the events that are found."""
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__(napari_viewer, "Show", "TAP attribution of {movie}")
+        self._stopping = threading.Event()
+        self._facts: LayerFacts | None = None  # of the movie of the job, without its data
+        self._order: MapOrder | None = None
+        self._shown: dict[int, _ShownMaps] = {}
+        self._record: dict[str, Any] = {}
+        self._name = ""
+        self._written = 0
+        self.deltas = QLineEdit("1")
+        self.deltas.setObjectName("deltas")
+        self.deltas.setToolTip("Time steps between the two frames, in frames; several with commas: a layer for each.")
+        self.kind = Combo("kind")
+        for number, kind in enumerate(get_args(MapKind)):
+            words, tip = _KINDS.get(kind, (kind, ""))
+            self.kind.addItem(words, kind)
+            self.kind.setItemData(number, tip, Qt.ItemDataRole.ToolTipRole)
+        self.kind.setToolTip("\n".join(f"{words}: {tip}" for words, tip in _KINDS.values()))
+        self.direction = Combo("class_id")
+        self.direction.setToolTip("Which answer of the network is explained; forwards is the true order of the frames.")
+        self.signed = QCheckBox("signed, also what speaks against")
+        self.signed.setObjectName("signed")
+        self._add_row("Delta", self.deltas)
+        self._add_row("Map", self.kind)
+        self._add_row("Explain", self.direction)
+        self._add_row("", self.signed)
+        self.events = EventsPanel(napari_viewer, self._chosen_movie)
+        self.model.changed.connect(self._suit_model)
+        self.deltas.textEdited.connect(self._refresh)
+        self._suit_model()
+        self._add_run_bar()
+        self.box.addWidget(self.events, 1)
+
+    def _suit_model(self) -> None:
+        """Offer what the chosen model was trained with."""
+        facts = self.model.facts
+        if facts is None or facts.problem:
+            return
+        self.deltas.setText(", ".join(map(str, facts.deltas)))
+        self.direction.clear()
+        for class_id in range(facts.frames):
+            words = {0: "forwards", 1: "backwards" if facts.frames == 2 else "order 2"}
+            self.direction.addItem(words.get(class_id, f"order {class_id + 1}"), class_id)
+
+    def _settings(self) -> Iterator[QWidget]:
+        yield from (self.deltas, self.kind, self.direction, self.signed)
+
+    def _hindrance(self) -> str | None:
+        try:
+            _numbers(self.deltas.text())
+        except UserError as error:
+            return str(error)
+        return super()._hindrance()
+
+    def _work(self) -> Any:
+        layer, facts, model = self.movie.layer, self.movie.facts, self.model.folder
+        assert layer is not None
+        assert facts is not None
+        assert facts.source is not None
+        assert model is not None
+        preferences = read_preferences()
+        self._order = MapOrder(
+            folder=model,
+            movie=facts.source,
+            deltas=_numbers(self.deltas.text()),
+            kind=self.kind.currentData(),
+            class_id=self.direction.currentData() or 0,
+            signed=self.signed.isChecked(),
+            current=frame_in_view(self.viewer, layer, facts.axes),
+            device=preferences.device,
+            memory=preferences.memory,
+        )
+        self._facts, self._name = replace(facts, source=None), layer.name
+        self._shown, self._written = {}, 0
+        self._stopping = threading.Event()
+        return functools.partial(show_attribution, self._order, self._stopping)
+
+    def _stop_work(self) -> None:
+        self._stopping.set()
+
+    def _forget(self) -> None:
+        self._order = None
+
+    def _take(self, value: Any) -> None:
+        if isinstance(value, MapWritten):
+            self._written += 1
+            self._shown[value.delta].update(self.viewer, value)
+        elif isinstance(value, MapsBegun):
+            self._add_maps(value)
+        elif isinstance(value, EventsFound):
+            self._add_events(value)
+        elif isinstance(value, Pictured):
+            self.events.picture(value)
+
+    def _add_maps(self, begun: MapsBegun) -> None:
+        layer = self._source() if self._source is not None else None
+        if layer is None or not still_there(self.viewer, layer) or self._facts is None or self._order is None:
+            return
+        order, facts = self._order, self._facts
+        options = {
+            "delta": list(order.deltas),
+            "map": order.kind,
+            "class_id": order.class_id,
+            "signed": order.signed,
+        }
+        self._record = provenance(model=str(order.folder), configuration=options, data=begun.fingerprint)
+        for delta, values in begun.maps.items():
+            suffix = f" delta {delta}" if len(begun.maps) > 1 else ""
+            shown = self.viewer.add_image(
+                laid_over(values, facts.axes, facts.shape),
+                name=f"{self._name} {order.kind}{suffix}",
+                colormap=_two_sided() if order.signed else "inferno",
+                blending="additive",
+                contrast_limits=(-1, 1) if order.signed else (0, 1),
+                metadata={**self._record},
+                **like(layer, axes=facts.axes, own=facts.axes),
+            )
+            self._shown[delta] = _ShownMaps(plain(shown), facts.axes, order.signed)
+
+    def _add_events(self, found: EventsFound) -> None:
+        layer = self._source() if self._source is not None else None
+        for shown in self._shown.values():
+            shown.finish(self.viewer)
+        if layer is not None and still_there(self.viewer, layer) and self._facts is not None:
+            events = EventList(found.events)
+            self.events.show_events(layer, self._facts, events, found.threshold, self._name, self._record)
+
+    def _ended(self, result: Any) -> str:
+        del result
+        if self._source is not None and not still_there(self.viewer, self._source):
+            return f"The layer {self._name} was removed: the work has ended."
+        if self._stopped:
+            return f"Stopped: {_maps(self._written)} shown, and the events are those in them."
+        return f"Done: {_maps(self._written)} shown."
+
+    def _chosen_movie(self) -> tuple[Any, LayerFacts] | None:
+        """Return the layer that is chosen as movie, and what it is; None where it is none."""
+        self.movie.look()
+        layer, facts = self.movie.layer, self.movie.facts
+        return None if layer is None or facts is None or facts.source is None else (layer, facts)
+
+
+class _ShownMaps:
+    """A layer of maps that fills up; its contrast follows the brightest map until the user sets it."""
+
+    def __init__(self, layer: Image, axes: str, signed: bool) -> None:
+        self._layer = weakref.ref(layer)
+        self._axes, self._signed = axes, signed
+        self._top = 0.0
+        self._limits = tuple(layer.contrast_limits)
+
+    def update(self, viewer: Any, written: MapWritten) -> None:
+        """Show what was written, if the viewer is there."""
+        layer = self._layer()
+        if layer is None or not still_there(viewer, layer):
+            return
+        if written.top > 1.02 * self._top and tuple(layer.contrast_limits) == self._limits:
+            self._top = written.top
+            layer.contrast_limits = (-self._top if self._signed else 0.0, self._top)
+            self._limits = tuple(layer.contrast_limits)
+        if written.frame == frame_in_view(viewer, layer, self._axes):
+            layer.refresh(extent=False, thumbnail=False)
+
+    def finish(self, viewer: Any) -> None:
+        """Draw the thumbnail."""
+        layer = self._layer()
+        if layer is not None and still_there(viewer, layer):
+            layer.refresh(extent=False)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    words = [word for word in re.split(r"[\s,;]+", text.strip()) if word]
+    if not words or not all(word.isdecimal() and 0 < int(word) <= 1_000_000 for word in words):
+        raise UserError(f"Delta is {text.strip() or 'empty'}. Write whole numbers from 1 on, such as 1 or 4, 8.")
+    return tuple(dict.fromkeys(map(int, words)))
+
+
+def _maps(count: int) -> str:
+    return f"{count} map{'s' * (count != 1)} {'is' if count == 1 else 'are'}"
+
+
+def _two_sided() -> Any:
+    """Return colours from blue (against) over black (neither) to orange (for): black adds nothing to the movie."""
+    from napari.utils import Colormap
+
+    return Colormap([[0.15, 0.55, 1, 1], [0, 0, 0, 1], [1, 0.55, 0.1, 1]], name="against and for")

@@ -1,0 +1,189 @@
+"""The work behind the dock "Show attribution": maps, events and their pictures, in a thread, without Qt."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..shared.roomy import roomy
+from ..shared.work import Stage, outwards
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from ...engine.inference.events.events import Event
+    from ...engine.inference.maps.attribution import AttributionMap
+    from ...engine.movies import Movie, PreparedMovie
+    from ...engine.pictures import Inset
+
+SHOWN = 60  # events that get a picture
+
+
+@dataclass(frozen=True)
+class MapOrder:
+    """What the user asks for.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the model.
+    movie : Movie
+    deltas : tuple of int
+    kind, class_id, signed
+        As in `attribute`.
+    current : int
+        The frame in view, which comes first.
+    device, memory
+        As in `UseConfig`.
+    """
+
+    folder: Path
+    movie: Movie
+    deltas: tuple[int, ...] = (1,)
+    kind: str = "evidence"
+    class_id: int = 0
+    signed: bool = False
+    current: int = 0
+    device: str = "auto"
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
+class MapsBegun:
+    """The arrays (T, H, W) float32, one for each delta, that the maps are written into; 0 where there is none yet."""
+
+    maps: dict[int, NDArray[np.float32]] = field(repr=False)
+    fingerprint: str
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MapWritten:
+    """The map of the sequence that begins with frame `frame` is there; `top` is the value to show brightest."""
+
+    delta: int
+    frame: int
+    top: float
+    done: int
+    total: int
+    notices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EventsFound:
+    """Events, strongest first, and the threshold that is suggested for them."""
+
+    events: tuple[Event, ...]
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """The picture of event number `place`."""
+
+    place: int
+    inset: Inset
+
+
+def show_attribution(order: MapOrder, stopping: threading.Event) -> Iterator[Any]:
+    """Yield `MapsBegun`, a `MapWritten` for each sequence, `EventsFound`, and a `Pictured` for each strong event.
+
+    Once `stopping` is set no further maps are made, and the events are those of the maps that are there.
+    """
+    from ...engine.config import UseConfig
+    from ...engine.devices import choose_device
+    from ...engine.inference import read_trained
+    from ...engine.inference.opening import open_for
+    from ...engine.movies import fingerprint
+
+    device, notices = choose_device(order.device)
+    trained = read_trained(order.folder, device)
+    movie, overridden = open_for(trained, UseConfig(model=str(order.folder)), order.movie)
+    n_frames, _, height, width = movie.movie.shape
+    maps = {delta: roomy((n_frames, height, width), np.float32) for delta in order.deltas}
+    yield MapsBegun(maps, fingerprint(movie.movie), (*notices, *overridden))
+    written: list[tuple[tuple[int, ...], int]] = []
+    for value, frames in _maps(order, trained.network, movie, maps):
+        written.append((frames, value.delta))
+        yield value
+        if stopping.is_set():
+            break
+    yield Stage("Looking for events ...")
+    _import_features()
+    yield from _events(order, movie, maps, sorted(written))
+
+
+def _import_features() -> None:
+    """Import what the layer of events needs here: in the main thread it would stop the window for half a second."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("pandas")
+
+
+def _maps(order: MapOrder, model: Any, movie: PreparedMovie, maps: dict[int, Any]) -> Iterator[tuple[MapWritten, Any]]:
+    from ...engine.inference.maps.attribution import attribute
+    from ...engine.movies import sequences
+
+    numbers, n_frames = movie.movie.frame_numbers, len(movie.movie)
+    firsts = {d: sequences(numbers, range(n_frames), model.n_frames, d)[:, 0] for d in order.deltas}
+    total = sum(map(len, firsts.values()))
+    if not all(map(len, firsts.values())):
+        attribute(model, movie, order.deltas)  # says which of them is longer than the movie
+    done = 0
+    for stretch in outwards(order.current, n_frames):
+        wanted = [delta for delta in order.deltas if np.isin(firsts[delta], stretch).any()]
+        if not wanted:
+            continue
+        options: dict[str, Any] = {"kind": order.kind, "class_id": order.class_id, "signed": order.signed}
+        for one in attribute(model, movie, wanted, firsts=list(stretch), memory=order.memory, **options):
+            maps[one.delta][one.frames[0]] = one.map
+            done += 1
+            top = float(np.percentile(np.abs(one.map), 99.9))
+            yield MapWritten(one.delta, one.frames[0], top, done, total, one.notices), one.frames
+
+
+def _events(order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[Any]:
+    from ...engine.inference.events.events import find_events, suggest_threshold
+    from ...engine.inference.events.pictures import event_inset
+
+    found = find_events(_again(order, maps, written), movie)
+    yield EventsFound(tuple(found), suggest_threshold(found))
+    for place, event in enumerate(found[:SHOWN]):
+        values = maps.get(event.pair[1] - event.pair[0])
+        row = int(np.searchsorted(movie.movie.frame_numbers, event.pair[0]))
+        yield Pictured(place, event_inset(movie.movie, event, None if values is None else np.abs(values[row])))
+
+
+def _again(order: MapOrder, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[AttributionMap]:
+    """Yield the maps that were written, in the order of time, as events are sought in them: at least 0."""
+    from ...engine.inference.maps.attribution import AttributionMap
+
+    for done, (frames, delta) in enumerate(written, 1):
+        values = maps[delta][frames[0]]
+        if order.signed:
+            values = np.maximum(values, 0) if order.kind.startswith("evidence") else np.abs(values)
+        yield AttributionMap(frames, values, done, len(written), delta)
+
+
+def pictures(movie: Movie, events: Sequence[Event]) -> Iterator[Pictured]:
+    """Yield the pictures of events, without maps."""
+    from ...engine.inference.events.pictures import event_inset
+
+    for place, event in enumerate(events):
+        yield Pictured(place, event_inset(movie, event, None))
+
+
+def draw_sheet(insets: Sequence[Inset], path: Path, title: str) -> Generator[Any, None, str]:
+    """Draw a contact sheet; yields nothing, and returns a sentence."""
+    from ...engine.pictures import contact_sheet
+
+    contact_sheet(insets, path, title)
+    yield from ()
+    return f"Saved {len(insets)} events as {path.name}."

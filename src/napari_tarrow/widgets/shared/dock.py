@@ -1,0 +1,261 @@
+"""What the docks that use a trained model share: movie, model, one button to begin, one to stop, and what is said."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from qtpy.compat import isalive
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ...engine.errors import UserError
+from .combo import titled
+from .layers import duration, still_there
+from .models import ModelChooser
+from .movie_chooser import MovieChooser
+from .work import Stage
+from .worker import Job, in_words, notify
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+
+_LEAST_WIDTH = 325  # pixels; napari cuts the title of a narrower dock
+
+
+class UseDock(QWidget):
+    """A dock with a movie, a model and a job.
+
+    A subclass adds rows to `form`, and says how work begins (`_work`), what comes of its values (`_take`) and of its
+    end (`_ended`).
+
+    Parameters
+    ----------
+    viewer
+    action
+        The word on the button.
+    title
+        What a job does, such as "TAP attribution of {movie}".
+    """
+
+    def __init__(self, viewer: ViewerModel, action: str, title: str) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.job: Job | None = None
+        self._title = title
+        self._source: weakref.ref[Layer] | None = None  # the layer that the job works on
+        self._stopped = False
+        self._begin = 0.0
+        self._notices: list[str] = []  # what the work said of itself
+        self.movie = MovieChooser(viewer, "Movie")
+        self.model = ModelChooser("Model")
+        self.go = QPushButton(action)
+        self.stop = QPushButton("Stop")
+        self.stop.setToolTip("End now and keep what is done")
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.progress.setFixedHeight(6)
+        self.status = note("")
+        self.status.setObjectName("status")
+        self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.box = QVBoxLayout(self)
+        self.box.addStrut(_LEAST_WIDTH)
+        self.box.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
+        self.form = QFormLayout()
+        self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.box.addWidget(self.movie)
+        self.box.addWidget(self.model)
+        self.box.addLayout(self.form)
+        viewer.layers.events.removed.connect(self._layer_gone)
+
+    def begin(self) -> None:
+        """Start the work that the dock describes."""
+        layer = self.movie.layer
+        self.movie.look()
+        if self.job is not None or layer is None or self._hindrance():
+            return
+        try:
+            work = self._work()
+        except UserError as error:
+            self._fail(error)
+            return
+        self._source, self._stopped, self._begin = weakref.ref(layer), False, time.monotonic()
+        self._notices = []
+        self.job = Job(work, self._title.format(movie=layer.name), stop=self._stop_work, parent=self)
+        self.job.yielded.connect(self._value)
+        self.job.errored.connect(self._fail)
+        self.job.returned.connect(self._returned)
+        self.job.finished.connect(self._finished)
+        self.job.start()
+        self._say("Opening the model and the movie ...")
+        self.update_buttons()
+
+    def end(self) -> None:
+        """Ask the work to end, and keep what is done."""
+        if self.job is not None and not self._stopped:
+            self._stopped = True
+            self._say("Stopping ...")
+            self.stop.setEnabled(False)
+            self.job.stop()
+
+    def update_buttons(self) -> None:
+        """Enable what works now, and say what hinders."""
+        running = self.job is not None
+        why = self._hindrance()
+        self.go.setEnabled(not running and why is None)
+        self.go.setToolTip(why or "")
+        self.stop.setEnabled(running and not self._stopped)
+        self.progress.setVisible(running)
+        for part in (self.movie, self.model, *self._settings()):
+            part.setEnabled(not running)
+
+    def event(self, event: QEvent | None) -> bool:
+        """End the work when napari closes the dock: it takes this widget out of it."""
+        if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.end()
+        return bool(super().event(event))
+
+    # what a subclass says
+
+    def _work(self) -> Any:
+        """Return what makes the iterator of the work, in the thread; read all settings here."""
+        raise NotImplementedError
+
+    def _take(self, value: Any) -> None:
+        """Show a value of the work."""
+        raise NotImplementedError
+
+    def _ended(self, result: Any) -> str:
+        """Show the end of the work, and return a sentence about it."""
+        raise NotImplementedError
+
+    def _stop_work(self) -> None:
+        """Ask the work to end by itself; called in the main thread."""
+        raise NotImplementedError
+
+    def _forget(self) -> None:
+        """Let go of what the work was about: it holds the movie's data."""
+
+    def _settings(self) -> Iterator[QWidget]:
+        """Yield what must not be changed during the work."""
+        yield from ()
+
+    def _hindrance(self) -> str | None:
+        """Say why the work cannot begin; None where it can."""
+        facts, model = self.movie.facts, self.model.facts
+        if facts is None:
+            return "Open a movie first."
+        if facts.problem:
+            return facts.problem
+        if model is None:
+            return "Choose a model first."
+        if model.problem:
+            return model.problem
+        wanted, there = model.channels, max(1, facts.channels)
+        if wanted != there:
+            advice = "Right click on the layer, Split Stack, and choose one part." if wanted == 1 else "Choose another."
+            return f"The model takes {_channels(wanted)} and the movie has {there}. {advice}"
+        return None
+
+    # how it is laid out
+
+    def _add_row(self, words: str, field: QWidget | QLayout, tip: str = "") -> None:
+        label = titled(words)
+        label.setToolTip(tip)
+        self.form.addRow(label, field)
+
+    def _add_run_bar(self) -> None:
+        row = QHBoxLayout()
+        row.addWidget(self.go, 1)
+        row.addWidget(self.stop)
+        self.box.addLayout(row)
+        self.box.addWidget(self.progress)
+        self.box.addWidget(self.status)
+        self.go.clicked.connect(self.begin)
+        self.stop.clicked.connect(self.end)
+        self.movie.changed.connect(self._refresh)
+        self.model.changed.connect(self._refresh)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        self.update_buttons()
+        if self.job is None:
+            facts, model = self.movie.facts, self.model.facts
+            told = facts is None or facts.problem or model is None or model.problem  # beside what is wrong
+            self._say("" if told else self._hindrance() or "")
+
+    # the life of a job
+
+    def _value(self, value: Any) -> None:
+        if isinstance(value, Stage):
+            self._say(value.sentence)
+            return
+        self._notices = list(
+            dict.fromkeys([*self._notices, *(f"Note: {one}" for one in getattr(value, "notices", ()))])
+        )
+        self._take(value)
+        done, total = getattr(value, "done", 0), getattr(value, "total", 0)
+        if total:
+            self.progress.setRange(0, total)
+            self.progress.setValue(done)
+            self._say(" ".join([self._how_far(done, total), *self._notices]))
+
+    def _how_far(self, done: int, total: int) -> str:
+        seconds = time.monotonic() - self._begin
+        left = f", {duration(max(1.0, round(seconds / done * (total - done))))} left" if 0 < done < total else ""
+        return f"{done} of {total} frames{left}"
+
+    def _returned(self, result: Any) -> None:
+        self._say(" ".join([self._ended(result), *self._notices]))
+
+    def _fail(self, error: BaseException) -> None:
+        self._say(in_words(error), wrong=True)
+        notify(error)
+
+    def _finished(self) -> None:
+        if self.job is not None:
+            self.job.deleteLater()
+        self.job, self._source = None, None
+        self._forget()
+        self.update_buttons()
+
+    def _layer_gone(self, event: Any = None) -> None:
+        del event
+        if (
+            isalive(self)
+            and self.job is not None
+            and self._source is not None
+            and not still_there(self.viewer, self._source)
+        ):
+            self.end()
+
+    def _say(self, sentence: str, wrong: bool = False) -> None:
+        self.status.setText(sentence)
+        self.status.setStyleSheet("color: #d9534f;" if wrong else "")
+
+
+def note(text: str) -> QLabel:
+    """Return a label that wraps its words and never widens the dock."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    return label
+
+
+def _channels(count: int) -> str:
+    return f"{count} channel{'s' * (count != 1)}"

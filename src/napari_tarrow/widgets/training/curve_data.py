@@ -1,0 +1,91 @@
+"""The learning curve of a run as it grows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ...engine.training import EpochEnded, Progress, Started
+
+_MOST_POINTS = 2000  # of the faint ones; half of them go when there are more
+
+
+@dataclass(frozen=True)
+class Point:
+    """One epoch."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
+@dataclass
+class Curve:
+    """Losses and accuracies of a run; the x axis counts epochs.
+
+    Attributes
+    ----------
+    points : list of (x, loss, accuracy)
+        Training, several times a second.
+    epochs : list of Point
+    best : int
+        The best epoch so far; 0 before the first.
+    """
+
+    points: list[tuple[float, float, float]] = field(default_factory=list)
+    epochs: list[Point] = field(default_factory=list)
+    best: int = 0
+    total: int = 0
+    _steps_per_epoch: float = 1.0
+
+    def start(self, started: Started) -> None:
+        """Begin a run; of one that is gone on with, read the epochs that are there already."""
+        self._steps_per_epoch = max(1.0, started.steps / max(1, started.epochs))
+        self.total = started.epochs
+        if started.first_epoch:
+            self.epochs = _read(started.run_folder)[: started.first_epoch]
+            self.best = min(self.epochs, key=lambda one: one.val_loss).epoch if self.epochs else 0
+
+    def add_progress(self, progress: Progress) -> None:
+        """Add the mean over the last steps of training."""
+        if progress.phase != "train" or not progress.step:
+            return
+        x = progress.step / self._steps_per_epoch
+        if self.points and x <= self.points[-1][0]:
+            return
+        self.points.append((x, progress.loss, progress.accuracy))
+        if len(self.points) > _MOST_POINTS:
+            self.points = self.points[::2]
+
+    def add_epoch(self, epoch: EpochEnded) -> None:
+        """Add the means of an epoch."""
+        train, val = epoch.train, epoch.val
+        self.epochs.append(Point(epoch.epoch, train.loss, train.accuracy, val.loss, val.accuracy))
+        self.best = epoch.best_epoch
+
+    def nearest(self, x: float) -> str:
+        """Say what is known of the epoch nearest to `x`."""
+        if not self.epochs:
+            return ""
+        one = min(self.epochs, key=lambda epoch: abs(epoch.epoch - x))
+        best = ", best" if one.epoch == self.best else ""
+        return (
+            f"Epoch {one.epoch}{best}: loss {one.train_loss:.4f} / {one.val_loss:.4f},"
+            f" accuracy {one.train_accuracy:.3f} / {one.val_accuracy:.3f} (training / validation)"
+        )
+
+
+def _read(folder: Path) -> list[Point]:
+    """Read the epochs of a run from what it writes after each; nothing where that is missing or damaged."""
+    try:
+        values = json.loads((folder / "losses.json").read_text(encoding="utf-8"))
+        columns = [map(float, values[part][name]) for part in ("train", "val") for name in ("loss", "accuracy")]
+        return [Point(number, *row) for number, row in enumerate(zip(*columns, strict=True), 1)]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []

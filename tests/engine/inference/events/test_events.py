@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from napari_tarrow.engine.inference.events.events import Event, find_events, suggest_threshold
+from napari_tarrow.engine.inference.maps.attribution import AttributionMap
+from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
+
+SIZE, RADIUS = 160, 8.0
+
+
+def spot(y: float, x: float, sigma: float = 5.0, height: float = 1.0) -> np.ndarray:
+    rows, columns = np.mgrid[:SIZE, :SIZE]
+    return (height * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * sigma**2))).astype(np.float32)
+
+
+def movie_of(frames: list[np.ndarray], numbers: list[int] | None = None) -> PreparedMovie:
+    return PreparedMovie(open_movie(np.stack(frames), frame_numbers=numbers), Preparation("movie"))
+
+
+def maps_of(maps: list[np.ndarray]) -> list[AttributionMap]:
+    return [AttributionMap((index, index + 1), map) for index, map in enumerate(maps)]
+
+
+@pytest.fixture
+def division() -> tuple[PreparedMovie, list[AttributionMap]]:
+    """A nucleus at (80, 80) rounds up in frame 3, and has divided in frame 4; each step leaves its trace in the map."""
+    parent, daughters = spot(80, 80, 6), spot(80, 62) + spot(80, 98)
+    movie = movie_of([parent] * 3 + [2 * spot(80, 80, 4)] + [2 * daughters] + [daughters] * 4)
+    empty = np.zeros((SIZE, SIZE), np.float32)
+    maps = [empty, empty, spot(80, 80), 1.5 * spot(80, 78), spot(80, 62) + 0.9 * spot(80, 98), empty, empty, empty]
+    return movie, maps_of(maps)
+
+
+def test_a_division_is_one_event_where_and_when_it_happens(division):
+    movie, maps = division
+    (event,) = find_events(maps, movie, radius=RADIUS)
+    assert event.pair == (3, 4)
+    assert event.frame == 3
+    assert (event.y, event.x) == pytest.approx((80, 80), abs=3)
+    assert event.score > 0.3
+
+
+def test_two_processes_apart_in_space_or_in_time_are_two_events():
+    empty = np.zeros((SIZE, SIZE), np.float32)
+    maps = [empty] * 12
+    maps[1] = spot(40, 40) + 0.5 * spot(120, 110)
+    maps[10] = 0.7 * spot(40, 40)
+    frames = [spot(40, 40) + spot(120, 110) if index % 2 else empty for index in range(13)]
+    events = find_events(maps_of(maps), movie_of(frames), radius=RADIUS)
+    assert [event.frame for event in events[:3]] == [1, 10, 1]
+    assert [(round(event.y), round(event.x)) for event in events[:3]] == [(40, 40), (40, 40), (120, 110)]
+    assert [event.score for event in events] == sorted((event.score for event in events), reverse=True)
+
+
+def test_a_process_that_moves_is_followed():
+    empty = np.zeros((SIZE, SIZE), np.float32)
+    maps = [empty] + [(1 - 0.04 * index) * spot(60, 30 + 10 * index) for index in range(10)] + [empty]
+    movie = movie_of([spot(60, 25 + 10 * index) for index in range(13)])
+    assert len(find_events(maps_of(maps), movie, radius=RADIUS)) == 1
+
+
+def test_an_event_at_the_border_counts_by_half():
+    empty = np.zeros((SIZE, SIZE), np.float32)
+    maps = [empty, spot(80, 80) + spot(0, 30), empty]
+    inside, border = find_events(maps_of(maps), movie_of([spot(80, 80)] * 4), radius=RADIUS)
+    assert inside.y == pytest.approx(80, abs=1)
+    assert border.y == pytest.approx(0, abs=4)
+    assert border.score == pytest.approx(inside.score / 2, rel=0.3)
+
+
+def test_maps_of_several_time_steps_are_averaged():
+    frames = [spot(80, 80) * (index % 2) for index in range(6)]
+    one = [AttributionMap((i, i + 1), spot(80, 80)) for i in range(3)]
+    other = [AttributionMap((i, i + 2), 3 * spot(80, 80), delta=2) for i in range(3)]
+    both = list(itertools.chain.from_iterable(zip(one, other, strict=True)))
+    (found,), (single,) = (find_events(maps, movie_of(frames), radius=RADIUS) for maps in (both, one))
+    assert found.score == pytest.approx(2 * single.score)
+    assert found.pair[1] - found.pair[0] == 1
+
+
+def test_frames_are_named_by_their_numbers_and_a_gap_is_no_neighbour():
+    empty = np.zeros((SIZE, SIZE), np.float32)
+    numbers = [10, 11, 12, 20, 21, 22]
+    frames = [spot(80, 80), empty] * 3
+    maps = [AttributionMap((0, 1), empty), AttributionMap((1, 2), spot(80, 80)), AttributionMap((3, 4), spot(80, 80))]
+    events = find_events(maps, movie_of(frames, numbers), radius=RADIUS)
+    assert events[0].pair == (20, 21)  # nothing lies beside it: it is not averaged with an empty map, as the other is
+    assert events[0].score > events[-1].score or len(events) == 1
+
+
+def test_subsampled_movies_give_places_in_pixels_of_the_movie():
+    frames = [spot(100, 60) * (index % 2) for index in range(4)]
+    movie = PreparedMovie(open_movie(np.stack(frames)), Preparation("movie", subsample=2))
+    (event,) = find_events(maps_of([0 * frames[0], spot(100, 60), 0 * frames[0]]), movie, radius=RADIUS)
+    assert (event.y, event.x) == pytest.approx((100, 60), abs=0.6)
+
+
+def test_maps_out_of_order_are_refused(division):
+    movie, maps = division
+    with pytest.raises(ValueError, match="in order"):
+        find_events(maps[::-1], movie, radius=RADIUS)
+
+
+def test_flat_maps_hold_no_event():
+    empty = np.zeros((SIZE, SIZE), np.float32)
+    assert find_events(maps_of([empty] * 3), movie_of([spot(80, 80)] * 4)) == []
+
+
+def test_no_more_events_are_given_than_asked_for():
+    maps = [np.zeros((SIZE, SIZE), np.float32), spot(30, 30) + spot(120, 120)]
+    assert len(find_events(maps_of(maps), movie_of([spot(80, 80)] * 3), radius=RADIUS, count=1)) == 1
+
+
+def test_the_threshold_parts_strong_from_weak():
+    scores = [9.0, 8.5, 8.0, 2.0, 1.5, 1.0, 0.5]
+    events = [Event(0, 0, 0, score, (0, 1)) for score in scores]
+    assert suggest_threshold(events) == 5.0
+    assert suggest_threshold(events[:1]) == 9.0
+    assert suggest_threshold([]) == float("inf")

@@ -1,0 +1,298 @@
+"""Maps of whole movies: exact, in the order of time, each frame projected once, mistakes told at once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_tarrow.engine.errors import UserError
+from napari_tarrow.engine.inference import attribute
+from napari_tarrow.engine.inference.maps.attribution import MAP_KINDS
+from napari_tarrow.engine.inference.projections.projector import Projector
+from napari_tarrow.engine.models import TimeArrowNet
+from napari_tarrow.engine.models.tiles import split
+from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def make_movie(shape: tuple[int, ...] = (6, 24, 30), subsample: int = 1, channels: int = 0, **options: Any):
+    frames = np.random.default_rng(0).integers(0, 1000, shape).astype(np.uint16)
+    return PreparedMovie(
+        open_movie(frames, channels=channels, **options), Preparation(subsample=subsample, channels=channels)
+    )
+
+
+def make_model(**options: Any) -> TimeArrowNet:
+    """A network whose batch norms do something, as after a training."""
+    torch.manual_seed(0)
+    options = {"backbone": "unet_16fmaps", "n_features": 4, "symmetric": True, **options}
+    model = TimeArrowNet(**options).eval()
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(layer.bias, std=0.3)
+            torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
+    return model
+
+
+@pytest.fixture
+def movie() -> PreparedMovie:
+    return make_movie(frame_numbers=[0, 1, 2, 4, 5, 6])  # one is missing
+
+
+@pytest.fixture
+def model() -> TimeArrowNet:
+    return make_model()
+
+
+def tiled(monkeypatch: pytest.MonkeyPatch, side: int) -> None:
+    """Let projectors take windows of so many pixels."""
+    monkeypatch.setattr(Projector, "windows", property(lambda self: split(self._tiles.whole, (side, side))))
+
+
+def sequence(movie: PreparedMovie, frames: tuple[int, ...]) -> torch.Tensor:
+    return torch.from_numpy(np.stack([movie.frame(index) for index in frames]))
+
+
+def by_definition(model: TimeArrowNet, x: torch.Tensor, kind: str, c: int) -> np.ndarray:
+    """The signed map of a sequence, with autograd and all at once; `gradcam`: of every frame."""
+    projections = model(x[None], mode="projection").detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(model.classify(projections)[0, c], projections)
+    with torch.no_grad():
+        dense = model.evidence(projections)[0]
+    others = [k for k in range(model.n_frames) if k != c]
+    evidence = dense[c] - dense[others].mean(0)
+    weighted = (gradient.sum((-2, -1), keepdim=True) * projections).sum(2)[0].detach()
+    difference = torch.stack([(b - a).abs().mean(0) for a, b in pairwise(x)]).mean(0)
+    maps = {
+        "evidence": lambda: evidence,
+        "change": lambda: weighted.sum(0),
+        "gradcam": lambda: weighted,
+        "contribution": lambda: (gradient * projections)[0].sum((0, 1)).detach() * weighted[0].numel(),
+        "evidence_change": lambda: evidence * difference,
+    }
+    return maps[kind]().numpy()
+
+
+def test_only_real_time_steps_are_compared(model: TimeArrowNet, movie: PreparedMovie) -> None:
+    assert [m.frames for m in attribute(model, movie, 1)] == [(0, 1), (1, 2), (3, 4), (4, 5)]
+    assert [m.frames for m in attribute(model, movie, 2)] == [(0, 2), (2, 3), (3, 5)]
+    assert [m.frames for m in attribute(model, movie, 1, firsts=[1, 3])] == [(1, 2), (3, 4)]
+    assert list(attribute(model, movie, 1, firsts=[5])) == []
+
+
+def test_several_deltas_come_in_the_order_of_time(model: TimeArrowNet, movie: PreparedMovie) -> None:
+    found = list(attribute(model, movie, (2, 1, 2)))
+
+    assert [(m.frames, m.delta) for m in found][:3] == [((0, 1), 1), ((0, 2), 2), ((1, 2), 1)]
+    assert [m.done for m in found] == list(range(1, 8))
+    assert {m.total for m in found} == {7}
+    alone = {(m.frames, m.delta): m.map for delta in (1, 2) for m in attribute(model, movie, delta)}
+    for one in found:
+        np.testing.assert_array_equal(one.map, alone[one.frames, one.delta])
+
+
+@pytest.mark.parametrize("side", [None, 13])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"backbone": "unet_16fmaps"},
+        {"n_frames": 3},
+        {"n_frames": 3, "symmetric": False},
+        {"classification_head": "linear"},
+        {"classification_head": "difference"},
+        {"classification_head": "unet", "symmetric": False},
+        {"projection_head": "three_3x3convs", "n_input_channels": 2},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_every_map_is_what_its_formula_says(
+    options: dict[str, Any], side: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model(**{"backbone": "id", "projection_head": "linear", **options})
+    channels = model.config["n_input_channels"]
+    movie = make_movie((4, *([channels] if channels > 1 else []), 24, 30), channels=channels if channels > 1 else 0)
+    if side:
+        tiled(monkeypatch, side)
+    for kind, c, all_frames in [*zip(MAP_KINDS, (0, 1, 1, 0, 1), [False] * 5, strict=True), ("gradcam", 0, True)]:
+        for signed in (True, False):
+            (one,) = attribute(model, movie, 1, kind=kind, class_id=c, signed=signed, all_frames=all_frames, firsts=[1])
+            expected = by_definition(model, sequence(movie, one.frames), kind, c)
+            if kind == "gradcam":
+                expected = expected if signed else np.abs(expected)
+                expected = expected.sum(0) if all_frames else expected[0]
+            elif not signed:
+                expected = np.maximum(expected, 0) if kind.startswith("evidence") else np.abs(expected)
+            np.testing.assert_allclose(one.map, expected, rtol=1e-4, atol=2e-5 * np.abs(expected).max(), err_msg=kind)
+            assert one.map.dtype == np.float32
+
+
+KINDS = ["class0", "class0_all", "class1", "class1_all"]
+SMALL = ["unet_16fmaps", "unet_16fmaps_T3_C2", "unet_16fmaps_plain", "unet_16fmaps_three"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SMALL)
+def test_gradcam_of_a_movie_agrees_with_the_reference(golden: Any, name: str, kind: str) -> None:
+    check(golden, f"{name}/{'64x72' if name == 'unet_16fmaps' else '61x72'}", kind)
+
+
+@pytest.mark.parametrize(("kind", "side"), [("class0", None), ("class1_all", 64), ("class0", 96), ("class0_all", 200)])
+def test_gradcam_agrees_with_the_reference_in_tiles_too(
+    golden: Any, kind: str, side: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if side:
+        tiled(monkeypatch, side)
+    check(golden, "unet_16fmaps/200x227", kind)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("side", [None, 64, 96, 200])
+def test_gradcam_of_the_default_network_agrees(
+    golden: Any, kind: str, side: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if side:
+        tiled(monkeypatch, side)
+    check(golden, "unet/200x227", kind)
+
+
+def check(golden: Any, case: str, kind: str) -> None:
+    name, _, size = case.partition("/")
+    height, width = map(int, size.split("x"))
+    kwargs = golden.networks[name]
+    shape = (kwargs["n_frames"], kwargs["n_input_channels"], height, width)
+    movie = as_it_is(golden.image(f"cam{name}({height}, {width})", shape).numpy())
+    (one,) = attribute(golden.network(name), movie, kind="gradcam", class_id=int(kind[5]), all_frames="all" in kind)
+    golden.compare(one.map, f"gradcam/{case}/{kind}", rtol=1e-4 if golden.same_arithmetic else 1e-3)
+
+
+def as_it_is(frames: np.ndarray) -> PreparedMovie:
+    """A movie (T, C, H, W) whose frames are prepared already."""
+    channels = frames.shape[1]
+    options = {"channels": channels if channels > 1 else 0}
+    stack = frames if channels > 1 else frames[:, 0]
+    movie = PreparedMovie(open_movie(stack, axes="TCYX" if channels > 1 else "TYX", **options), Preparation(**options))
+    movie.frame = lambda index: frames[index]  # type: ignore
+    return movie
+
+
+def test_evidence_adds_up_to_the_difference_of_the_logits() -> None:
+    for n_frames, c in ((2, 0), (2, 1), (3, 1)):
+        model = make_model(n_frames=n_frames, backbone="id", projection_head="linear")
+        movie = make_movie((4, 40, 33))
+        for one in attribute(model, movie, 1, signed=True, class_id=c):
+            with torch.no_grad():
+                logits = model(sequence(movie, one.frames)[None])[0].numpy()
+            others = np.delete(logits, c).mean()
+            assert one.map.mean() == pytest.approx(logits[c] - others, abs=1e-5)
+
+
+def test_equal_frames_have_no_evidence_and_the_reverse_order_has_the_opposite() -> None:
+    frames = np.random.default_rng(0).integers(0, 1000, (3, 41, 37)).astype(np.uint16)
+    frames[1] = frames[0]
+    model, movie = make_model(), PreparedMovie(open_movie(frames), Preparation("movie"))
+    still, moving = (one.map for one in attribute(model, movie, 1, signed=True))
+    assert not still.any()
+    assert moving.any()
+    _, backwards = (one.map for one in attribute(model, movie, 1, signed=True, class_id=1))
+    np.testing.assert_array_equal(backwards, -moving)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(17, 60),
+    st.integers(17, 60),
+    st.integers(9, 70),
+    st.sampled_from(["unet_16fmaps", "lnet", "resnet32", "simple", "id"]),
+    st.sampled_from(MAP_KINDS),
+)
+def test_windows_do_not_show(height: int, width: int, side: int, backbone: str, kind: Any) -> None:
+    model = make_model(backbone=backbone)
+    movie = make_movie((2, height, width))
+    (whole,) = attribute(model, movie, 1, kind=kind, signed=True)
+    with pytest.MonkeyPatch.context() as patch:
+        tiled(patch, side)
+        (parts,) = attribute(model, movie, 1, kind=kind, signed=True)
+    assert np.allclose(parts.map, whole.map, rtol=1e-4, atol=1e-4 * np.abs(whole.map).max())
+
+
+def test_every_frame_is_projected_once(
+    model: TimeArrowNet, movie: PreparedMovie, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    blocks = Projector.blocks
+    monkeypatch.setattr(Projector, "blocks", lambda self, index: calls.append(index) or blocks(self, index))
+    tiled(monkeypatch, 11)
+
+    list(attribute(model, movie, (1, 2, 3), kind="change"))
+
+    assert calls == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("shape", [(48, 60), (50, 63)])
+def test_maps_lie_on_the_movies_pixels(shape: tuple[int, int]) -> None:
+    """Half the resolution twice: the network's map is enlarged corners on corners, and blocks centre on centre."""
+    model = make_model(backbone="lnet")
+    movie = make_movie((2, *shape), subsample=2)
+    (one,) = attribute(model, movie, 1, signed=True)
+    dense = by_definition(model, sequence(movie, (0, 1)), "evidence", 0)
+    assert dense.shape == tuple(-(-side // 2 // 2) for side in shape)
+
+    assert one.map.shape == shape
+    prepared = [np.linspace(0, n - 1, side // 2) for n, side in zip(dense.shape, shape, strict=True)]
+    fine = [np.clip((np.arange(side) + 0.5) / 2 - 0.5, 0, side // 2 - 1) for side in shape]
+    expected = bilinear(bilinear(dense, *prepared), *fine)
+    np.testing.assert_allclose(one.map, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def bilinear(image: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    rows = np.array([[np.interp(v, np.arange(len(column)), column) for column in image.T] for v in y])
+    return np.array([np.interp(x, np.arange(image.shape[1]), row) for row in rows])
+
+
+def test_the_model_and_its_gradients_are_left_alone(model: TimeArrowNet, movie: PreparedMovie) -> None:
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    for kind in MAP_KINDS:
+        list(attribute(model, movie, 1, kind=kind, firsts=[0]))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"kind": "evidenc"}, "There is no map called 'evidenc'. Did you mean evidence?"),
+        ({"class_id": 2}, "class_id is 2, but the network has 2 classes"),
+        ({"class_id": -1}, "class_id is -1"),
+        ({"delta": 7}, "no 2 frames that are 7 apart (delta 7): its 6 frames are numbered 0 to 6"),
+        ({"delta": (1, 9)}, "delta 9"),
+        ({"delta": 0}, "delta 0"),
+    ],
+)
+def test_mistakes_are_told_before_the_work_starts(
+    model: TimeArrowNet, movie: PreparedMovie, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        attribute(model, movie, **options)
+    assert said in str(error.value)
+
+
+def test_a_movie_with_other_channels_is_refused(movie: PreparedMovie) -> None:
+    with pytest.raises(UserError, match="has 1 channel, but the network takes 3"):
+        attribute(make_model(n_input_channels=3), movie)

@@ -1,0 +1,510 @@
+"""The dock "Show attribution", with a network with random weights on a tiny movie."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import threading
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import dask.array
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("napari")
+
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QFileDialog
+
+from napari_tarrow.engine.inference import attribution as engine
+from napari_tarrow.engine.inference import read_trained
+from napari_tarrow.engine.inference.events.events import Event
+from napari_tarrow.engine.inference.events.table import read_events
+from napari_tarrow.engine.movies import PreparedMovie, open_movie
+from napari_tarrow.engine.pictures import Inset
+from napari_tarrow.widgets.attribution.widget import AttributionWidget
+from napari_tarrow.widgets.attribution.work import MapWritten, Pictured
+from napari_tarrow.widgets.shared.views import camera
+from napari_tarrow.widgets.shared.work import outwards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+    Until = Callable[..., None]
+
+TIMED: dict[str, Any] = {
+    "scale": (10, 0.5, 0.5),
+    "translate": (0, 3, 4),
+    "units": ("min", "um", "um"),
+    "axis_labels": ("t", "y", "x"),
+}
+EVENTS = [Event(t, 4.0 + t, 20.0 - t, 9.0 - t, (t, t + 1)) for t in range(8)]
+
+
+class Run:
+    """A dock in a viewer without a window, and what its work said."""
+
+    def __init__(self, dock: AttributionWidget, until: Until) -> None:
+        self.dock, self.viewer, self._until = dock, dock.viewer, until
+        self.values: list[Any] = []
+
+    def start(self) -> Run:
+        self.dock.go.click()
+        assert self.dock.job is not None
+        self.dock.job.yielded.connect(self.values.append)
+        return self
+
+    def wait(self) -> str:
+        self._until(lambda: self.dock.job is None)
+        return self.dock.status.text()
+
+    def all(self) -> str:
+        return self.start().wait()
+
+    def written(self) -> list[int]:
+        return [value.frame for value in self.values if isinstance(value, MapWritten)]
+
+    def wait_for(self, count: int) -> None:
+        self._until(lambda: len(self.written()) >= count)
+
+
+@pytest.fixture
+def run(qtbot: QtBot, growing: np.ndarray, model_folder: Path, until: Until) -> Run:
+    viewer = ViewerModel()
+    viewer.add_image(growing, name="cells", **TIMED)
+    return docked(qtbot, viewer, model_folder, until)
+
+
+def docked(qtbot: QtBot, viewer: Any, model: Path, until: Until) -> Run:
+    dock = AttributionWidget(viewer)
+    qtbot.addWidget(dock)
+    dock.model.choose(model)
+    return Run(dock, until)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let every map after the first wait until this is set, or half a minute."""
+    free, attribute = threading.Event(), engine.attribute
+
+    def patient(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for one in attribute(*arguments, **options):
+            yield one
+            for _ in range(3000):
+                if free.wait(0.01) or threading.current_thread() is threading.main_thread():
+                    break
+
+    monkeypatch.setattr(engine, "attribute", patient)
+    return free
+
+
+@pytest.fixture
+def found(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+    """Have these events found, whatever the maps."""
+    monkeypatch.setattr(
+        "napari_tarrow.engine.inference.events.events.find_events", lambda maps, movie: list(map_all(maps))
+    )
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.suggest_threshold", lambda events: 5.0)
+    return EVENTS
+
+
+def map_all(maps: Any) -> list[Event]:
+    list(maps)
+    return EVENTS
+
+
+def expected(model: Path, movie: np.ndarray, **options: Any) -> np.ndarray:
+    trained = read_trained(model)
+    prepared = PreparedMovie(open_movie(movie), trained.preparation)
+    maps = np.zeros(movie.shape, np.float32)
+    for one in engine.attribute(trained.network, prepared, **options):
+        maps[one.frames[0]] = one.map
+    return maps
+
+
+def test_the_map_lies_over_the_movie_and_is_the_engines(run, growing, model_folder):
+    run.viewer.dims.set_current_step(0, 6)
+    assert run.all().startswith("Done: 11 maps")
+    source, maps = run.viewer.layers["cells"], run.viewer.layers["cells evidence"]
+    np.testing.assert_allclose(maps.data, expected(model_folder, growing), atol=1e-6)
+    for place in ((0, 0, 0), (5, 20, 7)):
+        np.testing.assert_allclose(maps.data_to_world(place), source.data_to_world(place))
+    assert (maps.units, maps.axis_labels, maps.blending) == (source.units, source.axis_labels, "additive")
+    assert 0 < maps.contrast_limits[1] <= maps.data.max()
+    record = maps.metadata["napari_tarrow"]
+    assert record["model"] == str(model_folder)
+    assert record["configuration"] == {"delta": [1], "map": "evidence", "class_id": 0, "signed": False}
+    assert len(record["data"]) == 16
+
+
+def test_the_frame_in_view_comes_first_and_then_its_neighbours(run):
+    run.viewer.dims.set_current_step(0, 6)
+    run.all()
+    assert run.written()[:5] == [6, 7, 8, 9, 10]
+    assert sorted(run.written()) == list(range(11))
+
+
+@pytest.mark.parametrize(("current", "count"), [(0, 1), (0, 300), (299, 300), (120, 300), (999, 7), (3, 7)])
+def test_stretches_hold_every_frame_once_the_current_one_first(current, count):
+    frames = [frame for stretch in outwards(current, count) for frame in stretch]
+    assert frames[0] == min(current, count - 1)
+    assert sorted(frames) == list(range(count))
+
+
+def test_several_deltas_get_a_layer_each(run, growing, model_folder):
+    run.dock.deltas.setText("1, 3")
+    assert "20 maps" in run.all()
+    far = run.viewer.layers["cells evidence delta 3"].data
+    np.testing.assert_allclose(far, expected(model_folder, growing, delta=3), atol=1e-6)
+    assert "cells evidence delta 1" in run.viewer.layers
+
+
+def test_kind_class_and_sign_reach_the_engine(run, growing, model_folder):
+    run.dock.kind.setCurrentIndex(run.dock.kind.findData("change"))
+    run.dock.direction.setCurrentIndex(1)
+    run.dock.signed.setChecked(True)
+    run.all()
+    maps = run.viewer.layers["cells change"]
+    wanted = expected(model_folder, growing, kind="change", class_id=1, signed=True)
+    assert wanted.min() < 0
+    np.testing.assert_allclose(maps.data, wanted, atol=1e-6)
+    assert maps.contrast_limits[0] == -maps.contrast_limits[1]
+
+
+def test_events_are_points_with_score_and_pair(run, found):
+    run.all()
+    points = run.viewer.layers["cells events"]
+    np.testing.assert_allclose(points.data, [(event.frame, event.y, event.x) for event in found])
+    assert list(points.features["score"]) == [event.score for event in found]
+    assert list(points.features["pair"][:2]) == ["0-1", "1-2"]
+    assert points.units == run.viewer.layers["cells"].units
+    assert "napari_tarrow" in points.metadata
+
+
+def test_the_threshold_acts_at_once_on_points_and_gallery(run, found):
+    run.all()
+    panel, points = run.dock.events, run.viewer.layers["cells events"]
+
+    def shown() -> tuple[int, int]:
+        return int(points.shown.sum()), sum(not card.isHidden() for card in panel.gallery.cards)
+
+    assert shown() == (5, 5)
+    assert "5 of 8 events score at least 5" in panel.count.text()
+    panel.slider.setValue(0)
+    assert shown() == (8, 8)
+    panel.slider.setValue(panel.slider.maximum())
+    assert shown() == (1, 1)
+
+
+def test_the_gallery_shows_both_frames_of_each_event(run, found):
+    run.all()
+    insets = [value.inset for value in run.values if isinstance(value, Pictured)]
+    assert len(insets) == len(found)
+    assert insets[3].frames.shape == (2, 1, 48, 48)
+    assert all(not label.pixmap().isNull() for card in run.dock.events.gallery.cards for label in card.pictures)
+
+
+def test_a_click_moves_the_viewer_to_the_event(run, found):
+    run.all()
+    run.dock.events.gallery.cards[4].clicked.emit(4)
+    event, source = found[4], run.viewer.layers["cells"]
+    assert run.viewer.dims.current_step[0] == event.frame
+    world = source.data_to_world((event.frame, event.y, event.x))
+    np.testing.assert_allclose(camera(run.viewer).center[1:], world[1:])
+    assert run.viewer.layers["cells events"].selected_data == {4}
+
+
+def test_ticks_are_shown_and_kept_in_the_csv(run, found, tmp_path, monkeypatch):
+    path = tmp_path / "events.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    run.all()
+    panel = run.dock.events
+    panel.gallery.cards[0].yes.click()
+    panel.save_button.click()
+    panel.gallery.cards[1].no.click()
+    panel.gallery.cards[2].yes.click()
+    panel.gallery.cards[2].yes.click()
+    table = read_events(path)
+    assert table.true == (True, False, *[None] * 6)
+    assert table.above == (*[True] * 5, *[False] * 3)
+    panel.slider.setValue(0)
+    panel.slider.sliderReleased.emit()
+    assert read_events(path).above == (True,) * 8
+    assert list(run.viewer.layers["cells events"].features["true"][:3]) == ["yes", "no", ""]
+    assert "1 ticked true, 1 false" in panel.count.text()
+    assert "events.csv" in panel.count.text()
+
+
+def test_saving_over_a_table_takes_over_its_ticks_and_notes(run, found, tmp_path, monkeypatch):
+    path = tmp_path / "events.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    path.write_text("frame,y,x,score,pair,true,note\n1,5,19,8,1-2,no,dust\n0,4,20,9,0-1,no,\n")
+    run.all()
+    run.dock.events.gallery.cards[0].yes.click()
+    run.dock.events.save_button.click()
+    assert read_events(path).true[:3] == (True, False, None)
+    assert [row["note"] for row in csv.DictReader(path.read_text().splitlines())][:3] == ["", "dust", ""]
+    assert run.dock.events.gallery.cards[1].no.isChecked()
+
+
+def test_a_table_can_be_opened_again_with_its_ticks_and_pictures(run, found, tmp_path, monkeypatch, until):
+    path = tmp_path / "events.csv"
+    path.write_text("frame,y,x,score,pair,true\n1,5,19,3,1-2,no\n0,4,20,9,0-1,yes\n")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
+    panel = run.dock.events
+    panel.open_button.click()
+    assert panel.ticks == [True, False]
+    assert list(run.viewer.layers["cells events"].features["score"]) == [9, 3]
+    until(lambda: panel.sheet_button.isVisibleTo(panel) and len(panel.insets) == 2)
+    panel.tick(1, None)
+    assert read_events(path).true == (True, None)
+
+
+def test_a_table_of_another_movie_is_refused_in_words(run, tmp_path, monkeypatch):
+    path = tmp_path / "events.csv"
+    path.write_text("frame,y,x,score\n99,5,19,3\n")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
+    with heard() as notes:
+        run.dock.events.open_button.click()
+    assert "outside the chosen movie" in notes[0].message
+    assert len(run.viewer.layers) == 1
+
+
+def test_the_contact_sheet_shows_the_events_above_the_threshold_that_are_not_false(
+    run, found, tmp_path, monkeypatch, until
+):
+    path, drawn = tmp_path / "events.png", []
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    monkeypatch.setattr(
+        "napari_tarrow.engine.pictures.contact_sheet", lambda insets, path, title: drawn.append((insets, path, title))
+    )
+    run.all()
+    run.dock.events.tick(1, False)
+    run.dock.events.sheet_button.click()
+    until(lambda: bool(drawn))
+    insets, where, title = drawn[0]
+    assert [inset.frame for inset in insets] == [0, 2, 3, 4]
+    assert all(isinstance(inset, Inset) for inset in insets)
+    assert (where, title) == (path, "The 4 strongest events of cells")
+
+
+def test_what_the_engine_notes_is_said(run, monkeypatch):
+    attribute = engine.attribute
+
+    def noting(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for one in attribute(*arguments, **options):
+            yield replace(one, notices=("Tiles are now 256 pixels.",) if one.frames[0] > 3 else ())
+
+    monkeypatch.setattr(engine, "attribute", noting)
+    assert run.all() == "Done: 11 maps are shown. Note: Tiles are now 256 pixels."
+
+
+def test_without_events_that_is_said(run, monkeypatch):
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.find_events", lambda maps, movie: [])
+    run.all()
+    assert run.dock.events.count.text() == "No event stands out."
+    assert "cells events" not in run.viewer.layers
+
+
+def test_stop_keeps_what_is_done(run, slow):
+    run.start().wait_for(1)
+    run.dock.stop.click()
+    assert not run.dock.stop.isEnabled()
+    slow.set()
+    assert run.wait().startswith("Stopped: ")
+    done = run.written()
+    assert 1 <= len(done) < 11
+    maps = run.viewer.layers["cells evidence"].data
+    assert {t for t in range(12) if maps[t].any()} <= set(done)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "Memory ran out"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "mat1 and mat2"),
+        (StopIteration(), "StopIteration"),
+    ],
+)
+def test_what_goes_wrong_in_the_engine_reaches_the_user_and_a_second_run_works(run, monkeypatch, error, words):
+    def broken(*_: Any, **__: Any) -> Any:
+        raise error
+
+    with monkeypatch.context() as patch, heard() as notes:
+        patch.setattr(engine, "attribute", broken)
+        said = run.all()
+    assert words in said
+    assert len(notes) == 1
+    assert run.dock.go.isEnabled()
+    assert run.all().startswith("Done")
+
+
+def test_a_removed_movie_ends_the_work_with_a_sentence(run, slow):
+    run.start().wait_for(1)
+    run.viewer.layers.remove("cells")
+    slow.set()
+    assert run.wait() == "The layer cells was removed: the work has ended."
+    assert not run.dock.go.isEnabled()
+    assert "Open a movie first" in run.dock.movie.sentence.text()
+
+
+def test_a_removed_map_disturbs_nothing(run, slow):
+    run.start().wait_for(1)
+    run.viewer.layers.remove("cells evidence")
+    slow.set()
+    assert run.wait().startswith("Done")
+
+
+def test_contrast_that_the_user_set_stays(run, slow):
+    run.start().wait_for(1)
+    run.viewer.layers["cells evidence"].contrast_limits = (0, 123)
+    slow.set()
+    run.wait()
+    assert tuple(run.viewer.layers["cells evidence"].contrast_limits) == (0, 123)
+
+
+def test_a_lazy_movie_is_never_computed_whole(qtbot, model_folder, until, growing, slow):
+    read: set[int] = set()
+
+    def frame(block_info: Any = None) -> np.ndarray:
+        index = block_info[None]["chunk-location"][0] if block_info else 0
+        read.add(index)
+        return growing[None, index % 12]
+
+    lazy = dask.array.map_blocks(frame, chunks=((1,) * 60, (24,), (28,)), dtype="uint16", meta=np.empty((0, 0, 0)))
+    viewer = ViewerModel()
+    viewer.add_image(lazy, name="cells", contrast_limits=(0, 1))
+    run = docked(qtbot, viewer, model_folder, until)
+    read.clear()
+    run.start().wait_for(1)
+    run.dock.stop.click()
+    slow.set()
+    run.wait()
+    assert len(read) < 20
+
+
+def test_a_movie_with_channels_gets_map_and_events_in_every_channel(qtbot, tmp_path, growing, until, found):
+    from napari_tarrow.engine.files import write_yaml
+    from napari_tarrow.engine.models import TimeArrowNet, write_model
+
+    torch.manual_seed(0)
+    model = TimeArrowNet("unet_16fmaps", n_features=2, n_input_channels=2, symmetric=True)
+    write_model(tmp_path / "two", model)
+    write_yaml(tmp_path / "two" / "train_args.yaml", {"channels": 2})
+    viewer = ViewerModel()
+    viewer.add_image(np.stack([growing, growing[::-1]], 1), name="cells")
+    run = docked(qtbot, viewer, tmp_path / "two", until)
+    assert run.all().startswith("Done")
+    maps, points = viewer.layers["cells evidence"], viewer.layers["cells events"]
+    assert maps.data.shape == (12, 2, 24, 28)
+    assert (maps.data[:, 0] == maps.data[:, 1]).all()
+    assert len(points.data) == 2 * len(found)
+    run.dock.events.visit(3)
+    assert viewer.dims.current_step[0] == 3
+
+
+def test_what_hinders_is_said_and_show_is_disabled(qtbot, model_folder, until, growing):
+    viewer = ViewerModel()
+    run = docked(qtbot, viewer, model_folder, until)
+    assert not run.dock.go.isEnabled()
+    viewer.add_image(np.zeros((5, 2, 24, 28)), name="two")
+    assert "takes 1 channel and the movie has 2" in run.dock.status.text()
+    assert not run.dock.go.isEnabled()
+    viewer.layers.clear()
+    viewer.add_image(growing, name="cells")
+    assert run.dock.go.isEnabled()
+    run.dock.deltas.setText("0")
+    run.dock.deltas.textEdited.emit("0")
+    assert "Delta is 0" in run.dock.status.text()
+    assert not run.dock.go.isEnabled()
+
+
+def test_a_delta_longer_than_the_movie_is_refused_in_words(run):
+    run.dock.deltas.setText("1, 50")
+    with heard():
+        assert "50 apart" in run.all()
+
+
+def test_a_layer_made_here_is_not_offered_as_a_movie_and_another_keeps_the_choice(run):
+    run.all()
+    names = [run.dock.movie.list.itemText(i) for i in range(run.dock.movie.list.count())]
+    assert names == ["cells"]
+    run.viewer.add_image(np.zeros((5, 24, 28)), name="other")
+    assert run.dock.movie.layer.name == "cells"
+    run.viewer.layers["cells"].name = "renamed"
+    assert "renamed" in [run.dock.movie.list.itemText(i) for i in range(run.dock.movie.list.count())]
+
+
+def test_a_labels_layer_is_taken_for_the_movie_only_where_the_user_says_so(qtbot, model_folder, until, growing):
+    viewer = ViewerModel()
+    viewer.add_image(growing, name="cells")
+    viewer.add_labels((growing > 300).astype(int), name="nuclei")
+    assert viewer.layers.selection.active.name == "nuclei"
+    run = docked(qtbot, viewer, model_folder, until)
+    assert run.dock.movie.layer.name == "cells"
+    run.dock.movie.list.choose(viewer.layers["nuclei"])
+    assert run.dock.go.isEnabled()
+    viewer.layers.remove("cells")
+    assert run.dock.movie.layer.name == "nuclei"
+
+
+def test_nothing_holds_on_to_a_movie_that_was_removed(qtbot, model_folder, until):
+    viewer = ViewerModel()
+    data = np.random.default_rng(0).integers(0, 99, (4, 24, 28)).astype(np.uint16)
+    known = weakref.ref(data)
+    viewer.add_image(data, name="cells")
+    run = docked(qtbot, viewer, model_folder, until)
+    run.all()
+    del data
+    run.values.clear()
+    viewer.layers.clear()
+    until(lambda: gc.collect() >= 0 and known() is None)
+
+
+def test_in_a_real_viewer_layers_are_added_in_the_main_thread_and_two_docks_work_at_once(
+    make_napari_viewer_proxy, qtbot, growing, model_folder, until
+):
+    viewer = make_napari_viewer_proxy()
+    viewer.add_image(growing, name="cells", **TIMED)
+    threads: set[int] = set()
+    viewer.layers.events.inserted.connect(lambda event: threads.add(threading.get_ident()))
+    runs = []
+    for name in ("one", "two"):
+        run = docked(qtbot, viewer, model_folder, until)
+        viewer.window.add_dock_widget(run.dock, name=name)
+        runs.append(run.start())
+    for run in runs:
+        assert run.wait().startswith("Done")
+    assert threads == {threading.get_ident()}
+    assert sum("evidence" in layer.name for layer in viewer.layers) == 2
+
+
+def test_a_dock_closed_during_the_work_ends_it(make_napari_viewer_proxy, qtbot, growing, model_folder, until, slow):
+    viewer = make_napari_viewer_proxy()
+    viewer.add_image(growing, name="cells")
+    run = docked(qtbot, viewer, model_folder, until)
+    dock = viewer.window.add_dock_widget(run.dock, name="attribution")
+    run.start().wait_for(1)
+    viewer.window.remove_dock_widget(dock)
+    slow.set()
+    until(lambda: run.dock.job is None)
+    assert len(run.written()) < 11
+
+
+class heard:
+    """Notifications that were shown inside the block."""
+
+    def __enter__(self) -> list[Any]:
+        self.notes: list[Any] = []
+        notification_manager.notification_ready.connect(self.notes.append)
+        return self.notes
+
+    def __exit__(self, *_: object) -> None:
+        notification_manager.notification_ready.disconnect(self.notes.append)

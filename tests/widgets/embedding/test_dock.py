@@ -1,0 +1,288 @@
+"""The dock "Compute embeddings", with a network with random weights on a tiny movie."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import dask.array
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("napari")
+
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QFileDialog
+
+from napari_tarrow.engine.inference import embedding as engine
+from napari_tarrow.engine.inference import read_trained
+from napari_tarrow.engine.inference.embeddings.components import fit_components
+from napari_tarrow.engine.movies import PreparedMovie, open_movie
+from napari_tarrow.widgets.embedding.widget import EmbeddingWidget
+from napari_tarrow.widgets.embedding.work import FrameEmbedded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+    Until = Callable[..., None]
+
+TIMED: dict[str, Any] = {"scale": (10, 0.5, 0.5), "units": ("min", "um", "um"), "axis_labels": ("t", "y", "x")}
+STACK, COLOURS = "cells embedding", "cells embedding (PCA)"
+
+
+class Run:
+    """A dock in a viewer without a window, and what its work said."""
+
+    def __init__(self, dock: EmbeddingWidget, until: Until) -> None:
+        self.dock, self.viewer, self._until = dock, dock.viewer, until
+        self.values: list[Any] = []
+
+    def start(self) -> Run:
+        self.dock.go.click()
+        assert self.dock.job is not None
+        self.dock.job.yielded.connect(self.values.append)
+        return self
+
+    def wait(self) -> str:
+        self._until(lambda: self.dock.job is None)
+        return self.dock.status.text()
+
+    def all(self) -> str:
+        return self.start().wait()
+
+    def embedded(self) -> list[int]:
+        return [value.frame for value in self.values if isinstance(value, FrameEmbedded)]
+
+    def wait_for(self, count: int) -> None:
+        self._until(lambda: len(self.embedded()) >= count)
+
+
+@pytest.fixture
+def run(qtbot: QtBot, growing: np.ndarray, model_folder: Path, until: Until) -> Run:
+    viewer = ViewerModel()
+    viewer.add_image(growing, name="cells", **TIMED)
+    return docked(qtbot, viewer, model_folder, until)
+
+
+def docked(qtbot: QtBot, viewer: Any, model: Path, until: Until) -> Run:
+    dock = EmbeddingWidget(viewer)
+    qtbot.addWidget(dock)
+    dock.model.choose(model)
+    return Run(dock, until)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let every frame after the first wait until this is set, or half a minute."""
+    free, embed = threading.Event(), engine.embed
+
+    def patient(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for one in embed(*arguments, **options):
+            yield one
+            free.wait(30)
+
+    monkeypatch.setattr(engine, "embed", patient)
+    return free
+
+
+def expected(model: Path, movie: np.ndarray, layer: int = 0) -> np.ndarray:
+    """(T, F, H, W)."""
+    trained = read_trained(model)
+    prepared = PreparedMovie(open_movie(movie), trained.preparation)
+    return np.stack([one.embedding for one in engine.embed(trained.network, prepared, layer=layer)])
+
+
+def test_channels_and_colours_are_layers_over_the_movie(run, growing, model_folder):
+    run.viewer.dims.set_current_step(0, 6)
+    assert run.all() == "Done: 12 frames embedded."
+    source, stack, colours = (run.viewer.layers[name] for name in ("cells", STACK, COLOURS))
+    wanted = expected(model_folder, growing)
+    np.testing.assert_allclose(stack.data, np.moveaxis(wanted, 1, 0), atol=1e-6)
+    assert stack.axis_labels == ("feature", *source.axis_labels)
+    assert stack.units[1:] == source.units
+    for place in ((0, 0, 0), (5, 20, 7)):
+        np.testing.assert_allclose(colours.data_to_world(place), source.data_to_world(place))
+        np.testing.assert_allclose(stack.data_to_world((2, *place))[1:], source.data_to_world(place))
+    for layer in (stack, colours):
+        assert layer.metadata["napari_tarrow"]["model"] == str(model_folder)
+        assert len(layer.metadata["napari_tarrow"]["data"]) == 16
+    low, high = stack.contrast_limits
+    assert wanted.min() <= low < high <= wanted.max()
+
+
+def test_colours_are_the_components_of_the_whole_movie_in_the_end(run, growing, model_folder):
+    run.all()
+    wanted = expected(model_folder, growing)
+    frames = run.embedded()
+    components = fit_components(wanted[frame] for frame in frames)
+    colours = np.asarray(run.viewer.layers[COLOURS].data)
+    assert colours.shape == (12, 24, 28, 4)
+    np.testing.assert_array_equal(
+        colours[..., :3], np.stack([np.moveaxis(components.apply(one), 0, -1) for one in wanted])
+    )
+
+
+def test_the_frame_in_view_comes_first_and_hides_the_movie_alone(run, slow):
+    run.viewer.dims.set_current_step(0, 6)
+    run.start().wait_for(1)
+    colours = np.asarray(run.viewer.layers[COLOURS].data)
+    assert {t for t in range(12) if colours[t].any()} == {6}
+    assert (colours[6, ..., 3] == 255).all()
+    slow.set()
+    run.wait()
+    assert run.embedded()[:3] == [6, 7, 8]
+
+
+def test_the_layer_of_the_head_reaches_the_engine(run, growing, model_folder):
+    run.dock.head_layer.setCurrentIndex(1)
+    run.all()
+    wanted = expected(model_folder, growing, layer=1)
+    np.testing.assert_allclose(run.viewer.layers[STACK].data, np.moveaxis(wanted, 1, 0), atol=1e-6)
+
+
+def test_a_network_of_two_features_gets_colours_too(qtbot, tmp_path, growing, until):
+    from napari_tarrow.engine.models import TimeArrowNet, write_model
+
+    write_model(tmp_path / "two", TimeArrowNet("unet_16fmaps", n_features=2, symmetric=True))
+    viewer = ViewerModel()
+    viewer.add_image(growing, name="cells")
+    assert docked(qtbot, viewer, tmp_path / "two", until).all().startswith("Done")
+    assert not np.asarray(viewer.layers[COLOURS].data)[..., 2].any()
+
+
+def test_the_size_is_told_first(run):
+    assert run.dock.size_note.text() == "4 features of 12 frames of 24 x 28: 129 kB of memory (float32)."
+    run.dock.where.setCurrentIndex(1)
+    assert "64.5 kB on the disk" in run.dock.size_note.text()
+    assert "Choose where the zarr goes" in run.dock.status.text()
+    assert not run.dock.go.isEnabled()
+
+
+def test_a_zarr_is_shown_lazily_and_gone_on_with(run, growing, model_folder, tmp_path, monkeypatch):
+    path = tmp_path / "out.zarr"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "out"), ""))
+    run.dock.choose_button.click()
+    assert "out.zarr" in run.dock.size_note.text()
+    assert run.all().startswith("Done")
+    stack = run.viewer.layers[STACK]
+    assert isinstance(stack.data, dask.array.Array)
+    wanted = np.moveaxis(expected(model_folder, growing), 1, 0)
+    np.testing.assert_allclose(stack.data.compute(), wanted, rtol=1e-3, atol=1e-3)
+    assert stack.metadata["napari_tarrow"]["configuration"]["output"] == str(path)
+
+    asked: list[int] = []
+    embed = engine.embed
+    monkeypatch.setattr(engine, "embed", lambda *a, frames, **o: asked.extend(frames) or embed(*a, frames=frames, **o))
+    (path / "0" / "frames_finished.txt").write_text(
+        "\n".join((path / "0" / "frames_finished.txt").read_text().split("\n")[:-3]) + "\n"
+    )
+    assert run.all().startswith("Done")
+    assert len(asked) == 2
+
+
+def test_a_zarr_of_other_settings_is_refused_without_words_of_the_command_line(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "out.zarr"), ""))
+    run.dock.choose_button.click()
+    run.all()
+    run.dock.head_layer.setCurrentIndex(1)
+    said = run.all()
+    assert "was made with" in said
+    assert "Choose another output" in said
+    assert "--" not in said
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_made(run, monkeypatch):
+    monkeypatch.setattr("napari_tarrow.engine.inference.projections.memory.free_memory", lambda device: 150_000)
+    said = run.all()
+    assert "takes 129 kB of memory, and about 1" in said
+    assert "zarr" in said
+    assert len(run.viewer.layers) == 1
+
+
+def test_objects_get_their_mean_embedding_as_features(run, growing, model_folder):
+    labels = np.zeros(growing.shape, int)
+    labels[:, 2:6, 3:9] = 5
+    labels[3, 10:14, 10:14] = 9
+    layer = run.viewer.add_labels(labels, name="nuclei", features={"index": [5, 7], "kind": ["a", "b"]})
+    run.dock.labels.choose(layer)
+    assert "2 objects of nuclei have the mean embedding as features" in run.all()
+    features = layer.features.set_index("index")
+    wanted = expected(model_folder, growing)
+    np.testing.assert_allclose(features.loc[5, ["f0", "f3"]], wanted[:, [0, 3], 2:6, 3:9].mean((0, 2, 3)), rtol=1e-4)
+    np.testing.assert_allclose(features.loc[9, ["f0", "f3"]], wanted[3, [0, 3], 10:14, 10:14].mean((1, 2)), rtol=1e-4)
+    assert features.loc[5, "frames"] == 12
+    assert (features.loc[5, "kind"], features.loc[7, "kind"]) == ("a", "b")
+    rows = layer.metadata["napari_tarrow_objects"]["columns"]
+    assert len(rows["label"]) == 13
+
+
+def test_labels_of_another_movie_are_refused_in_words(run):
+    run.viewer.add_labels(np.ones((12, 5, 5), int), name="nuclei")
+    run.dock.labels.setCurrentIndex(1)
+    assert "5 x 5" in run.all()
+
+
+def test_stop_keeps_what_is_done(run, slow):
+    run.start().wait_for(1)
+    run.dock.stop.click()
+    slow.set()
+    assert run.wait().startswith("Stopped: ")
+    done = run.embedded()
+    assert 1 <= len(done) < 12
+    stack = run.viewer.layers[STACK].data
+    assert {t for t in range(12) if stack[:, t].any()} <= set(done)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(torch.OutOfMemoryError("out of memory"), "Memory ran out"), (RuntimeError("odd"), "odd")]
+)
+def test_what_goes_wrong_in_the_engine_reaches_the_user_and_a_second_run_works(run, monkeypatch, error, words):
+    def broken(*_: Any, **__: Any) -> Iterator[Any]:
+        raise error
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "embed", broken)
+        assert words in run.all()
+    assert run.all().startswith("Done")
+
+
+def test_a_removed_movie_ends_the_work_with_a_sentence(run, slow):
+    run.start().wait_for(1)
+    run.viewer.layers.remove("cells")
+    slow.set()
+    assert run.wait() == "The layer cells was removed: the work has ended."
+
+
+def test_channels_of_a_movie_with_channels_lie_behind_them(qtbot, tmp_path, growing, until):
+    from napari_tarrow.engine.files import write_yaml
+    from napari_tarrow.engine.models import TimeArrowNet, write_model
+
+    write_model(tmp_path / "two", TimeArrowNet("unet_16fmaps", n_features=4, n_input_channels=2, symmetric=True))
+    write_yaml(tmp_path / "two" / "train_args.yaml", {"channels": 2})
+    viewer = ViewerModel()
+    viewer.add_image(np.stack([growing, growing]), name="cells", axis_labels=("c", "t", "y", "x"))
+    assert docked(qtbot, viewer, tmp_path / "two", until).all().startswith("Done")
+    assert viewer.layers[STACK].data.shape == (4, 2, 12, 24, 28)
+    assert viewer.layers[COLOURS].data.shape == (2, 12, 24, 28, 4)
+
+
+def test_in_a_real_viewer_layers_show_frames_as_they_arrive(
+    make_napari_viewer_proxy, qtbot, growing, model_folder, until, slow
+):
+    viewer = make_napari_viewer_proxy(show=True)
+    viewer.add_image(growing, name="cells", visible=False, **TIMED)
+    threads: set[int] = set()
+    viewer.layers.events.inserted.connect(lambda event: threads.add(threading.get_ident()))
+    run = docked(qtbot, viewer, model_folder, until)
+    viewer.window.add_dock_widget(run.dock, name="embedding")
+    run.start().wait_for(1)
+    until(lambda: viewer.screenshot(canvas_only=True, flash=False)[..., :3].any())
+    assert len(run.embedded()) == 1
+    slow.set()
+    assert run.wait().startswith("Done")
+    assert threads == {threading.get_ident()}
