@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ..engine.inference import AttributionMap, TrainedModel
     from ..engine.inference.events.events import Event
-    from ..engine.inference.maps.files import MapFiles
+    from ..engine.inference.stores.map_files import MapFiles
     from ..engine.movies import PreparedMovie
     from ..engine.training.control import Control
     from .progress import ProgressPrinter
@@ -109,7 +109,7 @@ class _Job:
         from ..engine.files import write_yaml
         from ..engine.inference.events.events import find_events, suggest_threshold
         from ..engine.inference.events.table import write_events
-        from ..engine.inference.maps.files import MapFiles
+        from ..engine.inference.stores.map_files import MapFiles
         from ..engine.movies.object_radius import object_radius
 
         config, output = self._config, self._output
@@ -201,7 +201,7 @@ class _Job:
     def _draw_overlay(self, files: MapFiles, events: Sequence[Event], radius: float) -> None:
         import numpy as np
 
-        from ..engine.inference.maps.overlay import draw_overlay
+        from ..engine.inference.events.overlay import draw_overlay
 
         config, delta = self._config, self._deltas[0]
         looks = [self._shown(map) for map in files.maps(delta, _PICTURED)]

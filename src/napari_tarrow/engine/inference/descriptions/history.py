@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
-from ..events.csv_rows import read_rows
+from ..csv_rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

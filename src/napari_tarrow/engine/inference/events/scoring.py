@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .csv_rows import read_rows
+from ..csv_rows import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from ...files import user_path, write_text
-from .csv_rows import read_rows
+from ..csv_rows import read_rows
 from .events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from .csv_rows import CsvRow
+    from ..csv_rows import CsvRow
 
 T = TypeVar("T")
 _NEEDED = ("frame", "y", "x", "score")

@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...errors import UserError, nearest
-from ...files import user_path
+from ..errors import UserError, nearest
+from ..files import user_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from napari_tarrow.engine.inference.events.events import Event
-from napari_tarrow.engine.inference.maps.overlay import _clock, draw_overlay
+from napari_tarrow.engine.inference.events.overlay import _clock, draw_overlay
 from napari_tarrow.engine.movies import Movie, open_movie
 from napari_tarrow.engine.pictures.overlay import _RING
 

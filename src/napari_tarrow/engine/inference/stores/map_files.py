@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..stores import Calibration, open_store, open_tif_store
-from .percentiles import stack_percentiles
+from ..maps.percentiles import stack_percentiles
+from . import Calibration, open_store, open_tif_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...movies import Movie
-    from ..stores import ImageStore
-    from .attribution import AttributionMap
+    from ..maps.attribution import AttributionMap
+    from . import ImageStore
 
     Map = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from ...pictures import contrast
 from ...pictures.gif import write_gif
 from ...pictures.mp4 import write_mp4
 from ...pictures.overlay import OverlayPainter, Ring, overlay_palette
-from ..events.pictures import frame_rows
+from .pictures import frame_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...movies import Movie
-    from ..events.events import Event
+    from .events import Event
 
     Map = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import zarr
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference import AttributionMap
-from napari_tarrow.engine.inference.maps.files import MapFiles
+from napari_tarrow.engine.inference.stores.map_files import MapFiles
 from napari_tarrow.engine.movies import Movie, open_movie
 
 if TYPE_CHECKING:
