@@ -25,6 +25,7 @@ STEP = 8  # they are taken over every 8th pixel along every axis, channels too
 EPSILON = 1e-10
 MOVIE_VALUES = 2**22  # values kept (16 MB) for the percentiles of a movie whose type has too many values to count each
 THREADS = 4  # reading ahead; more do not help, as they share one file
+AHEAD = 2**27  # bytes of frames that are read at a time
 
 
 class Statistics(NamedTuple):
@@ -52,7 +53,11 @@ def frame_statistics(frame: Array) -> Statistics:
 
 
 def normalization_rows(
-    mode: Normalize, read: Callable[[int], Array], frame_numbers: NDArray[np.int64], dtype: np.dtype[Any]
+    mode: Normalize,
+    read: Callable[[int], Array],
+    frame_numbers: NDArray[np.int64],
+    dtype: np.dtype[Any],
+    frame_bytes: int = 0,
 ) -> tuple[Rows, bool]:
     """Look at every frame once and find ``(T, 2)`` float32 of `low` and `span`, and whether all frames are constant.
 
@@ -65,11 +70,14 @@ def normalization_rows(
     frame_numbers : (T,) int64
     dtype
         Of the frames.
+    frame_bytes
+        Size of a frame: few large ones are read at a time.
     """
     n_frames = len(frame_numbers)
+    threads = max(1, min(THREADS, os.cpu_count() or 1, AHEAD // max(1, frame_bytes)))
     values = _Values(dtype, n_frames) if mode == "movie" else None
     looks = np.empty((n_frames, 4))
-    for index, look in enumerate(_streamed(lambda index: frame_statistics(read(index)), range(n_frames))):
+    for index, look in enumerate(_streamed(lambda index: frame_statistics(read(index)), range(n_frames), threads)):
         looks[index] = look[:4]
         if values:
             values.add(look.grid)
@@ -123,10 +131,9 @@ class _Values:
         return float(low), float(high)
 
 
-def _streamed(look: Callable[[int], Statistics], indices: Sequence[int]) -> Iterator[Statistics]:
+def _streamed(look: Callable[[int], Statistics], indices: Sequence[int], threads: int) -> Iterator[Statistics]:
     """Look at frames in threads, a few ahead; results come in order."""
-    workers = min(THREADS, os.cpu_count() or 1)
-    ahead = 4 * workers
-    with ThreadPoolExecutor(workers, thread_name_prefix="movie") as pool:
+    ahead = 4 * threads
+    with ThreadPoolExecutor(threads, thread_name_prefix="movie") as pool:
         for start in range(0, len(indices), ahead):
             yield from pool.map(look, indices[start : start + ahead])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
@@ -198,8 +199,9 @@ class PreparedMovie:
             found = _identity(len(self.movie))
         else:
             dtype = np.dtype(np.uint8) if self.movie.dtype.kind == "b" else self.movie.dtype
+            size = math.prod(self.movie.shape[1:]) * self.movie.dtype.itemsize
             found, constant = normalization_rows(
-                self.preparation.normalize, self._whole, self.movie.frame_numbers, dtype
+                self.preparation.normalize, self._whole, self.movie.frame_numbers, dtype, size
             )
         if constant:
             after = " after binarize" if self.preparation.binarize else ""
