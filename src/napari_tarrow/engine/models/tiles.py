@@ -47,13 +47,15 @@ class Tiles:
     ----------
     whole : Window
         The projections of a whole frame.
+    padded : (H', W')
+        Of the padded frames.
     """
 
     def __init__(self, backbone: Backbone, head: nn.Sequential, size: tuple[int, int]) -> None:
         self.backbone, self.head, self.size = backbone, head, size
         height, width = (backbone.length(side) for side in size)
         self.whole = Window(0, height, 0, width)
-        self.padded = backbone.pad(torch.empty((1, 1, *size), device="meta")).shape[-2:]
+        self.padded = tuple(backbone.pad(torch.empty((1, 1, *size), device="meta")).shape[-2:])
 
     def pad(self, frame: torch.Tensor) -> torch.Tensor:
         """Return a frame (C, H, W) padded as the network pads it, (1, C, H', W')."""

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.inference import embedding, projecting
+from napari_tarrow.engine.inference.embeddings import embedding
 from napari_tarrow.engine.inference.embeddings.embedding import embed, embed_blocks
+from napari_tarrow.engine.inference.projections import projector as projecting
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.movies import Movie, Preparation, PreparedMovie, open_movie
 

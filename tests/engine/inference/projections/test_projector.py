@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.inference import memory, project_plan, projecting, projection_cache
+from napari_tarrow.engine.inference.projections import cache as caching
+from napari_tarrow.engine.inference.projections import memory, plan
+from napari_tarrow.engine.inference.projections import projector as projecting
 from napari_tarrow.engine.inference.projections.projector import ProjectionCache, Projector
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.models.tiles import split
@@ -168,7 +170,7 @@ def test_a_full_disk_is_told(monkeypatch):
     with pytest.raises(UserError, match=r"do not fit into .*No space left.*TMPDIR"):
         cache.block(0, projector.windows[0])
 
-    monkeypatch.setattr(projection_cache.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10}))
+    monkeypatch.setattr(caching.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10}))
     with pytest.raises(UserError, match=r"Projections take .* GB, more than"):
         ProjectionCache(projector, 2)
 
@@ -264,7 +266,7 @@ def test_the_tile_chosen_computes_least_of_all_that_fit(backbone):
     projector = Projector(network(backbone), noise((2111, 1530)))
     tiles, cost = projector._tiles, projector._cost()
     for room in (4e8, 6e8, 1e9):
-        (height, width), needed = project_plan.best_tile(tiles, cost, room)
+        (height, width), needed = plan.best_tile(tiles, cost, room)
         windows = split(tiles.whole, (height, width))
         regions = [tiles.region(window).shape for window in windows]
         assert needed <= room

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MAP_KINDS", "AttributionMap", "MapKind", "attribute"]
 
-_MAPS = 3  # of the movie's size that are held at a time: one that is enlarged, the last two for those who use them
 _FLOAT = 4  # bytes
 
 MAP_KINDS: tuple[MapKind, ...] = get_args(MapKind)
@@ -137,7 +136,9 @@ def _maps(
     projector = Projector(model, movie, memory=memory)
     maker = MapMaker(model, recipe)
     fixed, per_pixel = maker.memory(*projector.shape[1:])
-    projector.leave(fixed + _MAPS * _FLOAT * prod(movie.movie.shape[2:]), per_pixel)
+    size = movie.movie.shape[2:]
+    maps = 1 if projector.shape[1:] == size else 3  # the last one, and where maps are enlarged, in one or two steps
+    projector.leave(fixed + maps * _FLOAT * prod(size), per_pixel)
     longest = max(frames[-1] - frames[0] for frames, _ in rows) + 1
     with contextlib.closing(ProjectionCache(projector, longest)) as cache:
         for done, (frames, delta) in enumerate(rows, 1):

@@ -193,12 +193,13 @@ class Projector:
         return Cost(weights, _KEPT.get(self.device.type, _KEPT_ELSEWHERE) * read, made)
 
     def _held_while_reading(self) -> int:
-        """Bytes of a frame as it is stored, twice, prepared, and padded."""
+        """Bytes of a frame: as it is stored, twice, and prepared, or before and after padding."""
         if self.device.type != "cpu":
             return 0
         movie = self.movie.movie
         stored = 2 * math.prod(movie.shape[1:]) * movie.dtype.itemsize
-        return stored + _FLOAT * math.prod(self.movie.shape[1:]) + self._held_while_projecting()
+        prepared = _FLOAT * math.prod(self.movie.shape[1:])
+        return prepared + max(stored, self._held_while_projecting() if self._tiles.padded != self._tiles.size else 0)
 
     def _held_while_projecting(self) -> int:
         """Bytes of a padded frame."""
@@ -210,9 +211,9 @@ class Projector:
     def _too_little(self, budget: Budget, missing: int) -> UserError:
         least = math.ceil((budget.total + missing / _USABLE) / 1e8) / 10
         height, width = self.movie.shape[2:]
-        given = f"a memory of {budget.total / 1e9:.1f} GB" if budget.given else "what is free of this machine's memory"
+        given = f"A memory of {budget.total / 1e9:.1f} GB" if budget.given else "The memory that is free"
         return UserError(
-            f"{given[0].upper()}{given[1:]} does not suffice for frames of {height} x {width} pixels: at least"
+            f"{given} does not suffice for frames of {height} x {width} pixels: at least"
             f" {least:.1f} GB are needed. {'Give more' if budget.given else 'Close other programs'}, or use subsample."
         )
 
