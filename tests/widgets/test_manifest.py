@@ -46,9 +46,8 @@ def test_every_widget_stands_in_a_layer_menu_that_napari_opens_to_plugins():
     assert all(menus.MenuId(menu) in menus.MenuId.contributables() for menu in GIVEN.menus)
 
 
-@pytest.mark.parametrize("name", ["TrainWidget", "EmbeddingWidget", "AttributionWidget"])
-def test_loading_a_widget_brings_neither_torch_nor_what_draws(name):
-    loaded = loaded_after(f"from napari_tarrow.widgets import {name}")
+def test_loading_the_widgets_brings_neither_torch_nor_what_draws():
+    loaded = loaded_after("from napari_tarrow.widgets import AttributionWidget, EmbeddingWidget, TrainWidget")
     assert "napari_tarrow" in loaded
     assert loaded.isdisjoint({"torch", "matplotlib", "pyqtgraph", "tifffile", "zarr", "pooch", "sklearn"})
 
