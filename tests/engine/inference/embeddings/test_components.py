@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.inference import components as module
+from napari_tarrow.engine.inference.embeddings import components as module
 from napari_tarrow.engine.inference.embeddings.components import fit_components
 
 RANDOM = np.random.default_rng(0)

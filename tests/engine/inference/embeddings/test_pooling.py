@@ -12,7 +12,7 @@ import tifffile
 from scipy import ndimage
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.inference import pooling as module
+from napari_tarrow.engine.inference.embeddings import pooling as module
 from napari_tarrow.engine.inference.embeddings.object_table import check_table, joined, table_writer, write_table
 from napari_tarrow.engine.inference.embeddings.pooling import FramePool, open_labels, pool, read_labels
 from napari_tarrow.engine.movies import open_movie
