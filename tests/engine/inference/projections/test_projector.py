@@ -90,6 +90,7 @@ def test_tiles_give_what_the_whole_frame_gives(backbone, head, size, tile, chann
         blocks = [*projector.blocks(1)]
 
     assert [window for window, _ in blocks] == [*projector.windows]
+    assert all(block.is_contiguous() or block.permute(1, 2, 0).is_contiguous() for _, block in blocks)
     close(joined(projector, blocks), whole(model, movie, 1, layer))
 
 

@@ -105,7 +105,7 @@ class Projector:
     def blocks(self, index: int) -> Iterator[tuple[Window, torch.Tensor]]:
         """Yield the projections of frame `index`, (F, y1 - y0, x1 - x0) float32 on the model's device, per window.
 
-        The features of a pixel may lie next to each other, as in `channels_last`.
+        They are dense; the features of a pixel may lie next to each other, as in `channels_last`.
 
         Raises
         ------
@@ -138,7 +138,8 @@ class Projector:
         parts = split(window, self._tile)
         if len(parts) == 1:
             made = self._part(padded, window)
-            return made if len(self.windows) == 1 else made.clone()  # a view would keep what lies around the window
+            dense = made.is_contiguous() or made.permute(1, 2, 0).is_contiguous()
+            return made if dense else made.clone()  # a view would keep what lies around the window
         size = (1, self.shape[0], *window.shape)
         whole = torch.empty(size, device=self.device, memory_format=fast_layout(self.device))[0]
         for part in parts:
