@@ -27,31 +27,43 @@ _CHUNK_ELSEWHERE = 2**18
 
 
 class Affine(NamedTuple):
-    """`y_t = x_t own + (sum_s x_s) common + bias` for the features x_t, (pixels, in), of every frame."""
+    """`y_t = x_t own + (sum_s x_s) common + bias` for the features x_t, (pixels, in), of every frame.
+
+    Of two frames, sum and difference are multiplied, two products in place of three. And equal frames stay equal to the
+    last digit, so that where nothing changes there is no evidence at all.
+    """
 
     own: torch.Tensor
     common: torch.Tensor
     bias: torch.Tensor
+    half: torch.Tensor  # of own
+    even: torch.Tensor  # half + common
+
+    @classmethod
+    def of(cls, own: torch.Tensor, common: torch.Tensor, bias: torch.Tensor) -> Affine:
+        """Make one from weights (in, out) and bias (out,)."""
+        return cls(own, common, bias, own / 2, own / 2 + common)
 
     def __call__(self, frames: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Apply it; equal frames stay equal to the last digit, so that without a change there is no evidence."""
+        """Apply it."""
         if len(frames) == 1:
             return [torch.addmm(self.bias, frames[0], self.own)]
+        if len(frames) == 2:
+            even = torch.addmm(self.bias, frames[0] + frames[1], self.even)
+            odd = (frames[0] - frames[1]) @ self.half
+            return [even + odd, even.sub_(odd)]
         shared = torch.addmm(self.bias, _total(frames), self.common)
         return [torch.addmm(shared, frame, self.own) for frame in frames]
 
     def transposed(self, gradients: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Return the gradients of the inputs for those of the outputs."""
-        if len(gradients) == 1:
-            return [gradients[0] @ self.own.T]
-        shared = _total(gradients) @ self.common.T
-        return [torch.addmm(shared, gradient, self.own.T) for gradient in gradients]
+        return Affine(self.own.T, self.common.T, self.own.new_zeros(()), self.half.T, self.even.T)(gradients)
 
     def then(self, after: Affine, n_frames: int) -> Affine:
         """Return both, one after the other, as one."""
         common = self.common @ after.own + (self.own + n_frames * self.common) @ after.common
         bias = self.bias @ after.own + n_frames * self.bias @ after.common + after.bias
-        return Affine(self.own @ after.own, common, bias)
+        return Affine.of(self.own @ after.own, common, bias)
 
 
 @dataclass(frozen=True)
@@ -115,15 +127,11 @@ class PixelHead:
         return torch.cat(parts).view(blocks[0].shape[1:])
 
     def _chunks(self, blocks: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-        """Yield the features (pixels, F) of every frame, some pixels at a time, without a copy where possible."""
-        size = _CHUNK.get(blocks[0].device.type, _CHUNK_ELSEWHERE)
-        features = len(blocks[0])
-        if blocks[0].stride(0) == 1:
-            flat = [block.permute(1, 2, 0).reshape(-1, features) for block in blocks]
-        else:
-            flat = [block.reshape(features, -1).T for block in blocks]
-        for start in range(0, len(flat[0]), size):
-            pixels = [one[start : start + size] for one in flat]
+        """Yield the features (pixels, F) of every frame, some rows at a time, without a copy where possible."""
+        features, height, width = blocks[0].shape
+        rows = max(1, _CHUNK.get(blocks[0].device.type, _CHUNK_ELSEWHERE) // width)
+        for top in range(0, height, rows):
+            pixels = [_pixels(block[:, top : top + rows], features) for block in blocks]
             yield [torch.cat(pixels, 1)] if self.joined else pixels
 
     def _forward(self, pixels: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
@@ -135,10 +143,9 @@ class PixelHead:
 
     def _backward(self, hidden: list[list[torch.Tensor]], ends: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Return the gradients at the first layer's output, of what the `ends` make of the last."""
-        gradients = [end * _slopes(one) for end, one in zip(ends, hidden[-1], strict=True)]
+        gradients = [_through(end.expand_as(one), one) for end, one in zip(ends, hidden[-1], strict=True)]
         for layer, before in zip(self.layers[-2:0:-1], hidden[-2::-1], strict=True):
-            gradients = layer.transposed(gradients)
-            gradients = [gradient * _slopes(one) for gradient, one in zip(gradients, before, strict=True)]
+            gradients = [_through(one, x) for one, x in zip(layer.transposed(gradients), before, strict=True)]
         return gradients
 
     def _ends(self, mix: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
@@ -194,10 +201,10 @@ def _affine(layer: nn.Module, n_frames: int, n_features: int) -> tuple[Affine, b
         return _equivariant(layer.layers[0], n_frames), bool(layer.layers[0].active)
     if isinstance(layer, DifferenceBlock):
         each = torch.eye(n_features, dtype=torch.float64)
-        return Affine(2 * each, -each, each.new_zeros(n_features)), False
+        return Affine.of(2 * each, -each, each.new_zeros(n_features)), False
     own = _exact(layer.weight).flatten(1).T  # a 1 x 1 convolution or a linear layer
     bias = own.new_zeros(own.shape[1]) if layer.bias is None else _exact(layer.bias)
-    return Affine(own, torch.zeros_like(own), bias), False
+    return Affine.of(own, torch.zeros_like(own), bias), False
 
 
 def _equivariant(layer: Any, n_frames: int) -> Affine:
@@ -208,7 +215,7 @@ def _equivariant(layer: Any, n_frames: int) -> Affine:
         scale = _exact(norm.weight) / (_exact(norm.running_var) + norm.eps).sqrt()
         own, common = own * scale, common * scale
         bias = (bias - _exact(norm.running_mean)) * scale + _exact(norm.bias)
-    return Affine(own, common, bias)
+    return Affine.of(own, common, bias)
 
 
 def _exact(values: Any) -> torch.Tensor:
@@ -223,5 +230,13 @@ def _total(frames: Sequence[torch.Tensor]) -> torch.Tensor:
     return total
 
 
-def _slopes(values: torch.Tensor) -> torch.Tensor:
-    return torch.where(values > 0, 1.0, _SLOPE)
+def _pixels(block: torch.Tensor, features: int) -> torch.Tensor:
+    if block.stride(0) == 1:
+        return block.permute(1, 2, 0).reshape(-1, features)
+    return block.reshape(features, -1).T
+
+
+def _through(gradient: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Take a gradient back through the leaky ReLU of `values`."""
+    before: torch.Tensor = torch.ops.aten.leaky_relu_backward(gradient, values, _SLOPE, False)
+    return before
