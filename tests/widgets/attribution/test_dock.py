@@ -20,12 +20,13 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog
 
-from napari_tarrow.engine.inference import attribution as engine
 from napari_tarrow.engine.inference import read_trained
 from napari_tarrow.engine.inference.events.events import Event
 from napari_tarrow.engine.inference.events.table import read_events
+from napari_tarrow.engine.inference.maps import attribution as engine
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
 from napari_tarrow.engine.pictures import Inset
+from napari_tarrow.widgets.attribution.event_list import EventList
 from napari_tarrow.widgets.attribution.widget import AttributionWidget
 from napari_tarrow.widgets.attribution.work import MapWritten, Pictured
 from napari_tarrow.widgets.shared.views import camera
@@ -109,7 +110,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     """Have these events found, whatever the maps."""
     monkeypatch.setattr(
-        "napari_tarrow.engine.inference.events.events.find_events", lambda maps, movie: list(map_all(maps))
+        "napari_tarrow.engine.inference.events.events.find_events", lambda maps, movie, **options: map_all(maps)
     )
     monkeypatch.setattr("napari_tarrow.engine.inference.events.events.suggest_threshold", lambda events: 5.0)
     return EVENTS
@@ -307,7 +308,7 @@ def test_what_the_engine_notes_is_said(run, monkeypatch):
 
 
 def test_without_events_that_is_said(run, monkeypatch):
-    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.find_events", lambda maps, movie: [])
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.find_events", lambda maps, movie, **options: [])
     run.all()
     assert run.dock.events.count.text() == "No event stands out."
     assert "cells events" not in run.viewer.layers
@@ -508,3 +509,22 @@ class heard:
 
     def __exit__(self, *_: object) -> None:
         notification_manager.notification_ready.disconnect(self.notes.append)
+
+
+def test_pictures_of_a_job_do_not_get_onto_events_that_were_opened_meanwhile(run, found):
+    run.all()
+    begun = run.dock._found
+    assert run.dock.events.shows(begun)
+    layer, facts = run.dock._chosen_movie()
+    run.dock.events.show_events(layer, facts, EventList(EVENTS[3:5]), 0.0, "others", {})
+    run.dock._take(Pictured(0, Inset(np.zeros((2, 1, 4, 4)), np.zeros((4, 4)), 0, 0, 0, 1.0)))
+    assert not run.dock.events.insets
+
+
+def test_the_threshold_is_exact_until_the_slider_is_moved(run, found, monkeypatch):
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.suggest_threshold", lambda events: 5.0004)
+    run.all()
+    panel = run.dock.events
+    assert panel.threshold == 5.0004
+    panel.slider.setValue(0)
+    assert panel.threshold == min(event.score for event in EVENTS)

@@ -15,12 +15,12 @@ pytest.importorskip("napari")
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QFileDialog
 
-from napari_tarrow.engine.inference import embedding as engine
 from napari_tarrow.engine.inference import read_trained
+from napari_tarrow.engine.inference.embeddings import embedding as engine
 from napari_tarrow.engine.inference.embeddings.components import fit_components
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
 from napari_tarrow.widgets.embedding.widget import EmbeddingWidget
-from napari_tarrow.widgets.embedding.work import FrameEmbedded
+from napari_tarrow.widgets.embedding.work import EmbeddingOrder, FrameEmbedded, compute_embedding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -286,3 +286,17 @@ def test_in_a_real_viewer_layers_show_frames_as_they_arrive(
     slow.set()
     assert run.wait().startswith("Done")
     assert threads == {threading.get_ident()}
+
+
+def test_embedding_leaves_the_memory_that_the_array_will_take(growing, model_folder, monkeypatch):
+    given: list[int | None] = []
+
+    def noted(*arguments: Any, memory: int | None, **options: Any) -> Iterator[Any]:
+        given.append(memory)
+        return embed(*arguments, **options)
+
+    embed = engine.embed
+    monkeypatch.setattr(engine, "embed", noted)
+    order = EmbeddingOrder(model_folder, open_movie(growing), memory=10**11, device="cpu")
+    begun, *_ = compute_embedding(order, threading.Event())
+    assert given == [10**11 - begun.channels.nbytes]

@@ -368,6 +368,38 @@ def test_time_and_memory_are_measured_when_asked(
     assert "not measured" in dock.measure.label.text()
 
 
+def test_a_measurement_that_was_given_up_does_not_end_the_next(
+    dock: TrainWidget, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qtpy.QtCore import QCoreApplication, QEvent
+
+    from napari_tarrow.engine.training.estimate import Estimate
+    from napari_tarrow.widgets.shared.worker import Job
+
+    free = [threading.Event(), threading.Event()]
+    waits = iter(free)
+
+    def measure(config: Any, movies: Any) -> Estimate:
+        next(waits).wait(30)
+        return Estimate(5, 100, 600.0, "32", 3 * 10**9, 8 * 10**9, "CPU", ())
+
+    monkeypatch.setattr("napari_tarrow.engine.training.measure", measure, raising=False)
+    dock.measure.button.click()
+    ended: list[bool] = []
+    dock.measure.findChild(Job).finished.connect(lambda: ended.append(True))
+    dock.panel.form.set_values({"size": 24})
+    dock.measure.button.click()
+    free[0].set()
+    until(lambda: bool(ended))
+    assert dock.measure.running
+    assert dock.measure.label.text() == "Measuring …"
+    free[1].set()
+    until(lambda: not dock.measure.running)
+    assert dock.measure.label.text().startswith("2 min per epoch")
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    assert not dock.measure.findChildren(Job)
+
+
 def test_what_cannot_be_measured_is_said(dock: TrainWidget, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
     def measure(config: Any, movies: Any) -> Any:
         raise UserError("growing has no clip for training at delta 1.")

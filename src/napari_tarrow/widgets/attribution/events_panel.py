@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +46,7 @@ class EventsPanel(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self._viewer, self._chosen_movie = viewer, chosen_movie
         self._list = EventList()
+        self.threshold = 0.0  # score from which on events are shown; finer than the slider's steps until it is moved
         self.insets: dict[int, Inset] = {}
         self._layer: EventsLayer | None = None
         self._name = ""
@@ -78,13 +78,6 @@ class EventsPanel(QWidget):
         self.gallery.clicked.connect(self.visit)
         self.gallery.ticked.connect(self.tick)
         self._update()
-
-    @property
-    def threshold(self) -> float:
-        """The score from which on events are shown."""
-        low, high = self._list.range
-        value = self.slider.value()
-        return low if value == 0 else high if value == _STEPS else low + (high - low) * value / _STEPS
 
     @property
     def ticks(self) -> list[bool | None]:
@@ -129,6 +122,10 @@ class EventsPanel(QWidget):
             )
         self.gallery.fill(events.events[:SHOWN], events.ticks[:SHOWN], events.count(self.threshold))
         self._show_ticks()
+
+    def shows(self, events: EventList | None) -> bool:
+        """Whether these are the events that are shown."""
+        return self._list is events
 
     def picture(self, pictured: Pictured) -> None:
         """Put the picture of an event into the gallery."""
@@ -190,9 +187,10 @@ class EventsPanel(QWidget):
 
     def _move_slider(self, threshold: float) -> None:
         low, high = self._list.range
-        share = (threshold - low) / (high - low) if high > low and math.isfinite(threshold) else float(threshold > high)
+        self.threshold = min(max(threshold, low), high)
+        share = (self.threshold - low) / (high - low) if high > low else 0.0
         self.slider.blockSignals(True)
-        self.slider.setValue(min(max(math.floor(share * _STEPS), 0), _STEPS))
+        self.slider.setValue(round(share * _STEPS))
         self.slider.blockSignals(False)
 
     def _abandon(self) -> None:
@@ -246,6 +244,9 @@ class EventsPanel(QWidget):
         return str(folder / f"{self._name}_events.{ending}")
 
     def _apply_threshold(self) -> None:
+        low, high = self._list.range
+        value = self.slider.value()
+        self.threshold = high if value == _STEPS else low + (high - low) * value / _STEPS
         self.gallery.show_first(self._list.count(self.threshold))
         if self._layer is not None:
             self._layer.show_above(self.threshold)

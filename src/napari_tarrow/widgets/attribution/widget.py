@@ -52,6 +52,7 @@ class AttributionWidget(UseDock):
         self._record: dict[str, Any] = {}
         self._name = ""
         self._written = 0
+        self._found: EventList | None = None  # by the job; a csv may have been opened since
         self.deltas = QLineEdit("1")
         self.deltas.setObjectName("deltas")
         self.deltas.setToolTip("Time steps between the two frames, in frames; several with commas: a layer for each.")
@@ -116,7 +117,7 @@ class AttributionWidget(UseDock):
             memory=preferences.memory,
         )
         self._facts, self._name = replace(facts, source=None), layer.name
-        self._shown, self._written = {}, 0
+        self._shown, self._written, self._found = {}, 0, None
         self._stopping = threading.Event()
         return functools.partial(show_attribution, self._order, self._stopping)
 
@@ -134,7 +135,7 @@ class AttributionWidget(UseDock):
             self._add_maps(value)
         elif isinstance(value, EventsFound):
             self._add_events(value)
-        elif isinstance(value, Pictured):
+        elif isinstance(value, Pictured) and self.events.shows(self._found):
             self.events.picture(value)
 
     def _add_maps(self, begun: MapsBegun) -> None:
@@ -167,8 +168,8 @@ class AttributionWidget(UseDock):
         for shown in self._shown.values():
             shown.finish(self.viewer)
         if layer is not None and still_there(self.viewer, layer) and self._facts is not None:
-            events = EventList(found.events)
-            self.events.show_events(layer, self._facts, events, found.threshold, self._name, self._record)
+            self._found = EventList(found.events)
+            self.events.show_events(layer, self._facts, self._found, found.threshold, self._name, self._record)
 
     def _ended(self, result: Any) -> str:
         del result

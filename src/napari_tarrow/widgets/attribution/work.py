@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ...engine.config import MapKind
     from ...engine.inference.events.events import Event
     from ...engine.inference.maps.attribution import AttributionMap
     from ...engine.movies import Movie, PreparedMovie
@@ -48,7 +49,7 @@ class MapOrder:
     folder: Path
     movie: Movie
     deltas: tuple[int, ...] = (1,)
-    kind: str = "evidence"
+    kind: MapKind = "evidence"
     class_id: int = 0
     signed: bool = False
     current: int = 0
@@ -151,25 +152,31 @@ def _maps(order: MapOrder, model: Any, movie: PreparedMovie, maps: dict[int, Any
 
 def _events(order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[Any]:
     from ...engine.inference.events.events import find_events, suggest_threshold
-    from ...engine.inference.events.pictures import event_inset
+    from ...engine.inference.events.pictures import event_inset, inset_side
+    from ...engine.movies.object_radius import object_radius
 
-    found = find_events(_again(order, maps, written), movie)
+    radius = object_radius(movie)
+    found = find_events(_again(order, maps, written), movie, radius=radius)
     yield EventsFound(tuple(found), suggest_threshold(found))
     for place, event in enumerate(found[:SHOWN]):
-        values = maps.get(event.pair[1] - event.pair[0])
         row = int(np.searchsorted(movie.movie.frame_numbers, event.pair[0]))
-        yield Pictured(place, event_inset(movie.movie, event, None if values is None else np.abs(values[row])))
+        values = _sought(order, maps[event.pair[1] - event.pair[0]][row])
+        yield Pictured(place, event_inset(movie.movie, event, values, inset_side(radius)))
 
 
 def _again(order: MapOrder, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[AttributionMap]:
-    """Yield the maps that were written, in the order of time, as events are sought in them: at least 0."""
+    """Yield the maps that were written, in the order of time, as events are sought in them."""
     from ...engine.inference.maps.attribution import AttributionMap
 
     for done, (frames, delta) in enumerate(written, 1):
-        values = maps[delta][frames[0]]
-        if order.signed:
-            values = np.maximum(values, 0) if order.kind.startswith("evidence") else np.abs(values)
-        yield AttributionMap(frames, values, done, len(written), delta)
+        yield AttributionMap(frames, _sought(order, maps[delta][frames[0]]), done, len(written), delta)
+
+
+def _sought(order: MapOrder, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a map as events are sought in it: at least 0."""
+    from ...engine.inference.maps.making import without_signs
+
+    return without_signs(values, order.kind) if order.signed else values
 
 
 def pictures(movie: Movie, events: Sequence[Event]) -> Iterator[Pictured]:

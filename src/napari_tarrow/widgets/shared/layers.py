@@ -88,16 +88,16 @@ def describe_layer(layer: Layer, axes: str | None = None, deltas: Sequence[int] 
     data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
     shape = tuple(int(length) for length in data.shape)
     known = (axes or "").strip().upper() or labelled_axes(layer)
-    plain = f"{' x '.join(map(str, shape))}, {data.dtype}"
+    briefly = f"{' x '.join(map(str, shape))}, {data.dtype}"
     if getattr(layer, "rgb", False):
         colour = f"{layer.name} is a colour (RGB) picture. Right click on the layer, Split RGB, and choose one part."
-        return LayerFacts(f"{plain}, RGB", colour, known)
+        return LayerFacts(f"{briefly}, RGB", colour, known)
     if problem := _problem(layer.name, known, shape):
-        return LayerFacts(plain, problem, known, shape=shape)
+        return LayerFacts(briefly, problem, known, shape=shape)
     try:
         movie = _movie(layer, data, known, shape)
     except UserError as error:
-        return LayerFacts(plain, str(error), known, shape=shape)
+        return LayerFacts(briefly, str(error), known, shape=shape)
     channels = 0 if movie.shape[1] == 1 else movie.shape[1]
     return LayerFacts(_sentence(movie, deltas), None, known, channels, movie, shape, movie.interval)
 

@@ -62,7 +62,7 @@ class CurvePlot(QWidget):
         self._layout.setSpacing(2)
         self._layout.addWidget(self._told)
         self._layout.addLayout(row)
-        self._follow_theme(True)
+        viewer.events.theme.connect(self._dress)
 
     def clear(self) -> None:
         """Forget the run."""
@@ -84,11 +84,6 @@ class CurvePlot(QWidget):
         assert self._plots is not None
         self._plots.save(path)
 
-    def close_plots(self) -> None:
-        """Let go of the viewer."""
-        self._later.stop()
-        self._follow_theme(False)
-
     def showEvent(self, event: Any) -> None:
         """Import pyqtgraph at last."""
         self._make_plots()
@@ -100,10 +95,6 @@ class CurvePlot(QWidget):
             self._layout.insertWidget(0, self._plots.widget)
             self._dress()
             self.redraw()
-
-    def _follow_theme(self, follow: bool) -> None:
-        event = self._viewer.events.theme
-        event.connect(self._dress) if follow else event.disconnect(self._dress)
 
     def _dress(self, event: Any = None) -> None:
         from napari.utils.theme import get_theme

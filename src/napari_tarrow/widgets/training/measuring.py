@@ -73,6 +73,7 @@ class MeasureLine(QWidget):
         job.yielded.connect(self._take)
         job.errored.connect(self._fail)
         job.finished.connect(self._finish)
+        job.finished.connect(job.deleteLater)
         job.start()
 
     def allow(self, allowed: bool, *, shown: bool) -> None:
@@ -97,6 +98,7 @@ class MeasureLine(QWidget):
             self._job.abandon()
             self._job.yielded.disconnect()
             self._job.errored.disconnect()
+            self._job.finished.disconnect(self._finish)  # it may come when another measurement is under way
             self._finish()
 
     def _take(self, found: Any) -> None:

@@ -111,6 +111,7 @@ class Run(QObject):
         job.yielded.connect(self._take)
         job.errored.connect(self._note)
         job.finished.connect(self._end)
+        job.finished.connect(job.deleteLater)
         job.start()
         self.changed.emit()
         return control

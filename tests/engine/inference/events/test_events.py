@@ -121,3 +121,22 @@ def test_the_threshold_parts_strong_from_weak():
     assert suggest_threshold(events) == 5.0
     assert suggest_threshold(events[:1]) == 9.0
     assert suggest_threshold([]) == float("inf")
+
+
+def test_a_gap_in_time_parts_processes_at_the_same_place():
+    empty = np.zeros((SIZE, SIZE), np.float32)
+    numbers = [0, 1, 2, 40, 41, 42]
+    movie = movie_of([spot(80, 80) if index % 2 else empty for index in range(6)], numbers)
+    pairs = [((0, 1), empty), ((1, 2), spot(80, 80)), ((3, 4), 0.9 * spot(80, 80)), ((4, 5), empty)]
+    events = find_events([AttributionMap(frames, map) for frames, map in pairs], movie, radius=RADIUS)
+    assert [event.frame for event in events] == [1, 40]
+
+
+def test_an_event_lies_in_the_movie_where_its_last_block_reaches_beyond():
+    empty, side = np.zeros((SIZE, SIZE), np.float32), 45  # in blocks of 6: the last holds 3 pixels
+    radius = 6 * 2.5 / 0.8
+    corner = spot(44, 44, 2)[:side, :side]
+    movie = movie_of([empty[:side, :side], 9 * corner, empty[:side, :side]])
+    events = find_events(maps_of([corner, corner]), movie, radius=radius)
+    assert events
+    assert all(event.y <= side - 1 and event.x <= side - 1 for event in events)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,3 +78,13 @@ def test_stacks_that_are_there_are_not_replaced_unasked(movie: Movie, tmp_path: 
     files.put(some_map(0))
     files.close()
     assert tifffile.imread(tmp_path / "maps_delta1.tif").shape == (5, 12, 9)
+
+
+def test_maps_of_a_movie_of_every_second_frame_are_as_far_apart_in_time(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 99, (4, 12, 9)).astype(np.uint8)
+    movie = replace(open_movie(frames, frame_numbers=[6, 8, 10, 12]), interval=5.0)
+    MapFiles(tmp_path, movie, (2,), "ome-zarr").close()
+    level = zarr.open_group(tmp_path / "maps_delta2.ome.zarr").attrs["ome"]["multiscales"][0]["datasets"][0]
+    scale, translation = level["coordinateTransformations"]
+    assert scale["scale"][0] == 10.0
+    assert translation["translation"][0] == 30.0

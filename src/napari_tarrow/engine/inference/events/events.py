@@ -76,11 +76,12 @@ def find_events(
     scale = Scale.of(radius if radius is not None else object_radius(movie))
     layers = list(peaks_of_maps(maps, movie, scale))
     numbers = movie.movie.frame_numbers
+    edge = np.array(movie.movie.shape[2:]) - 1
     found = []
     for process in processes(layers, scale):
         layer = layers[process.layer]
         first, second = (int(numbers[index]) for index in layer.frames[:2])
-        y, x = layer.refined[process.peak]
+        y, x = np.clip(layer.refined[process.peak], 0, edge)  # blocks may reach beyond the frame
         found.append(Event(first, round(float(y), 1), round(float(x), 1), process.score, (first, second)))
         if len(found) == count:
             break

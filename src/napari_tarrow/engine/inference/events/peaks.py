@@ -26,6 +26,7 @@ _SIDEWAYS = 0.5  # weight of the maps just before and after, against 1
 _STEPS = 3  # of the search for the centre
 _PIXELS_PER_PEAK = 1000  # at most one maximum on so many pixels of the movie is kept of a map
 _FEWEST = 50
+_APART = 10  # maps; processes are not followed over gaps as long as this
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,9 @@ class Peaks:
     scores: NDArray[np.float64]
 
 
+_NOTHING = Peaks((), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0))
+
+
 @dataclass(frozen=True)
 class _Layer:
     frames: tuple[int, ...]
@@ -92,6 +96,8 @@ class _Layer:
 
 def peaks_of_maps(maps: Iterable[AttributionMap], movie: PreparedMovie, scale: Scale) -> Iterator[Peaks]:
     """Yield the maxima of every map, in the order of time; maps with the same first frame are one, their mean.
+
+    Where maps are missing, there are as many without maxima, but not more than `_APART`.
 
     Raises
     ------
@@ -104,6 +110,8 @@ def peaks_of_maps(maps: Iterable[AttributionMap], movie: PreparedMovie, scale: S
     for after in itertools.chain(_layers(maps, movie, scale), [None]):
         if layer is not None:
             yield _peaks(layer, [one for one in (before, after) if one and abs(one.time - layer.time) == step], scale)
+            if after is not None:
+                yield from [_NOTHING] * min((after.time - layer.time) // step - 1, _APART)
         before, layer = layer, after
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...movies import Movie
 
 
@@ -36,10 +40,13 @@ class Calibration:
 
     @classmethod
     def of(
-        cls, movie: Movie, *, step: int = 1, first: int = 0, stride: int = 1, origin: tuple[int, int] = (0, 0)
+        cls, movie: Movie, frames: Sequence[int] | None = None, *, step: int = 1, origin: tuple[int, int] = (0, 0)
     ) -> Calibration:
-        """Take over what a movie says of itself."""
-        return cls(movie.interval, movie.pixel_size, step, first, stride, origin)
+        """Take over what a movie says of itself, for an output of all frames, or of those with these indices."""
+        numbers = movie.frame_numbers if frames is None else movie.frame_numbers[list(frames)]
+        steps = set(np.diff(numbers).tolist())
+        stride = steps.pop() if len(steps) == 1 else 1  # with gaps no one number would be right
+        return cls(movie.interval, movie.pixel_size, step, int(numbers[0]), stride, origin)
 
     @property
     def scale(self) -> tuple[float, float, float, float]:

@@ -61,11 +61,7 @@ class EmbeddingPlan:
     @property
     def calibration(self) -> Calibration:
         """Seconds and micrometres of the embedding's pixels."""
-        numbers = self.movie.movie.frame_numbers[list(self.frames)]
-        steps = np.unique(np.diff(numbers))
-        stride = int(steps[0]) if len(steps) == 1 else 1  # with gaps no one number would be right
-        first = int(numbers[0])
-        return Calibration.of(self.movie.movie, step=self.step, first=first, stride=stride, origin=self._origin())
+        return Calibration.of(self.movie.movie, self.frames, step=self.step, origin=self._origin())
 
     @property
     def sources(self) -> tuple[NDArray[Any], NDArray[Any]]:

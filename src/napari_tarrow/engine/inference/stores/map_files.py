@@ -63,7 +63,7 @@ class MapFiles:
         frames, _, height, width = movie.shape
         shape = (frames, 1, height, width)
         size = frames * height * width * 4
-        calibration = Calibration.of(movie, first=int(movie.frame_numbers[0]))
+        calibration = Calibration.of(movie)
         self._firsts: dict[int, set[int]] = {delta: set() for delta in deltas}
         self._stores: dict[int, ImageStore] = {}
         for left, delta in zip(range(len(deltas) - 1, -1, -1), deltas, strict=True):
