@@ -377,16 +377,18 @@ def test_a_measurement_that_was_given_up_does_not_end_the_next(
     from napari_tarrow.widgets.shared.worker import Job
 
     free = [threading.Event(), threading.Event()]
-    waits = iter(free)
+    begun: list[threading.Event] = []
 
     def measure(config: Any, movies: Any) -> Estimate:
-        next(waits).wait(30)
+        begun.append(free[len(begun)])
+        begun[-1].wait(30)
         return Estimate(5, 100, 600.0, "32", 3 * 10**9, 8 * 10**9, "CPU", ())
 
     monkeypatch.setattr("napari_tarrow.engine.training.measure", measure, raising=False)
     dock.measure.button.click()
     ended: list[bool] = []
     dock.measure.findChild(Job).finished.connect(lambda: ended.append(True))
+    until(lambda: len(begun) == 1)
     dock.panel.form.set_values({"size": 24})
     dock.measure.button.click()
     free[0].set()
