@@ -30,9 +30,25 @@ def test_the_peak_counts_what_lives_at_the_same_time():
         del parts
         return view.view(2, -1), x * 2
 
-    assert peak_bytes(in_turn, x) == 3 * 4000
-    assert peak_bytes(held, x) == 3 * 4000
-    assert peak_bytes(lambda x: x[:10], x) == 4000
+    for backward in (False, True):
+        assert peak_bytes(in_turn, x, backward) == 3 * 4000
+        assert peak_bytes(held, x, backward) == 3 * 4000
+        assert peak_bytes(lambda x: x[:10], x, backward) == 4000
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_the_peak_counts_what_pooling_makes_and_drops(backward):
+    image = torch.zeros((1, 1, 16, 16))
+    assert peak_bytes(torch.nn.MaxPool2d(2), image, backward) == 4 * 256 + (4 + 8) * 64
+
+
+def test_the_peak_counts_gradients():
+    @torch.enable_grad()
+    def squares(x):
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad((x * x).sum(), x)
+
+    assert peak_bytes(squares, torch.zeros(1000), backward=True) > peak_bytes(squares, torch.zeros(1000))
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -80,7 +80,8 @@ class MapMaker:
         frame = len(self._frames) * self._features
         if isinstance(self.head, PixelHead):
             return _FLOAT * height * width, _FLOAT * (max(0, frame - 2 * self._features) + 3)
-        taken = bytes_per_pixel(self._probe, frame, _LEAST, self._device)
+        backward = not self.recipe.kind.startswith("evidence")
+        taken = bytes_per_pixel(self._probe, frame, _LEAST, self._device, backward)
         return (_FLOAT * (1 + frame) + int(_KEPT * taken)) * height * width, 0
 
     def _probe(self, image: torch.Tensor) -> None:

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ...devices import free_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _SHARE = 0.8  # of the free memory, where nobody says how much may be taken
+_INDEX = 8  # bytes; pooling notes for each pixel of its result where it came from
 _PROBE = 64  # pixels; sides of the small images that tell what a network takes
 
 
@@ -66,18 +68,28 @@ def used_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes, and the most it ever was
 
 
-def peak_bytes(function: Callable[[torch.Tensor], Any], *inputs: torch.Tensor) -> int:
-    """Run a function without gradients; return the most bytes that the inputs and what it made were together.
+def peak_bytes(function: Callable[[torch.Tensor], Any], image: torch.Tensor, backward: bool = False) -> int:
+    """Run a function; return the most bytes that its input and what it made were together.
 
     What libraries take inside of an operation, and what an allocator loses, is not in it.
+
+    Parameters
+    ----------
+    function : callable
+        Run without gradients, unless it enables them.
+    image : Tensor
+    backward : bool
+        Whether there are backward passes in it.
     """
-    with torch.no_grad(), _Watch(*inputs) as watch:
-        function(*inputs)
-    peak: int = watch.peak
-    return peak
+    storages = _Storages([image])
+    with torch.no_grad(), (_Operations if backward else _Functions)(storages):
+        function(image)
+    return storages.peak
 
 
-def bytes_per_pixel(function: Callable[[torch.Tensor], Any], channels: int, multiple: int, device: torch.device) -> int:
+def bytes_per_pixel(
+    function: Callable[[torch.Tensor], Any], channels: int, multiple: int, device: torch.device, backward: bool = False
+) -> int:
     """Return how many bytes a function of images (1, C, H, W) takes per input pixel when images are large.
 
     Two small images are put through it. What it takes is nearly ``a s^2 + b s`` for images of side s, the second part
@@ -85,40 +97,68 @@ def bytes_per_pixel(function: Callable[[torch.Tensor], Any], channels: int, mult
 
     Parameters
     ----------
+    function, backward
+        As in `peak_bytes`.
+    channels : int
     multiple : int
         Sides of images are multiples of it.
+    device : torch.device
     """
     small = -(-_PROBE // multiple) * multiple
     first, second = (
-        peak_bytes(function, torch.zeros((1, channels, side, side), device=device)) / side**2
+        peak_bytes(function, torch.zeros((1, channels, side, side), device=device), backward) / side**2
         for side in (small, 2 * small)
     )
     return int(max(first, second, 2 * second - first)) + 1
 
 
-class _Watch(TorchDispatchMode):
-    """Follows every storage that operations make, until nobody holds it any more."""
+class _Storages:
+    """Follows storages until nobody holds them any more."""
 
-    def __init__(self, *tensors: torch.Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+    def __init__(self, tensors: Iterable[torch.Tensor]) -> None:
         self.peak = 0
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
-        self._add(tensors)
+        self.add(tensors)
 
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        result = function(*args, **(kwargs or {}))
-        self._add(tree_leaves(result))
-        return result
-
-    def _add(self, values: Any) -> None:
+    def add(self, values: Iterable[Any], hidden: int = 0) -> None:
+        """Take note of what was made just now, and of bytes that were taken only while it was made."""
         self._alive = {key: value for key, value in self._alive.items() if not value[0].expired()}
         for value in values:
             if isinstance(value, torch.Tensor):
                 storage = value.untyped_storage()
                 self._alive[storage._cdata] = StorageWeakRef(storage), storage.nbytes()
-        self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
+        self.peak = max(self.peak, hidden + sum(size for _, size in self._alive.values()))
+
+
+class _Functions(TorchFunctionMode):
+    """Sees what functions of torch return; of what they drop inside, in our networks only pooling has to be added."""
+
+    def __init__(self, storages: _Storages) -> None:
+        super().__init__()
+        self._storages = storages
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        pooled = getattr(function, "__name__", "") == "max_pool2d"
+        self._storages.add(tree_leaves(result), result.numel() * _INDEX if pooled else 0)
+        return result
+
+
+class _Operations(TorchDispatchMode):
+    """Sees every operation, those of a backward pass too, but imports a second's worth of modules."""
+
+    def __init__(self, storages: _Storages) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._storages = storages
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        self._storages.add(tree_leaves(result))
+        return result
 
 
 def _windows_memory() -> int:
