@@ -19,8 +19,8 @@ from napari_tarrow.engine.inference import read_trained
 from napari_tarrow.engine.training import loop
 from napari_tarrow.engine.training.checkpoint import has_checkpoint
 from napari_tarrow.widgets import TrainWidget
-from napari_tarrow.widgets.training import recipes
 from napari_tarrow.widgets.shared.models import recent_runs
+from napari_tarrow.widgets.training import recipes
 from napari_tarrow.widgets.training.run_state import Action, State
 
 if TYPE_CHECKING:
