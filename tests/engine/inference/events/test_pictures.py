@@ -3,14 +3,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from napari_tarrow.engine.inference.events import pictures
 from napari_tarrow.engine.inference.events.events import Event
 from napari_tarrow.engine.inference.events.pictures import draw_events, event_inset, inset_side
 from napari_tarrow.engine.movies import open_movie
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_tarrow.engine.pictures import Inset
 
 
 def test_an_inset_shows_both_frames_of_the_pair_around_the_event() -> None:
@@ -42,3 +46,18 @@ def test_a_page_without_events_says_so(tmp_path: Path) -> None:
     draw_events([], movie, lambda event: None, tmp_path / "page.png", threshold=float("inf"))
     with Image.open(tmp_path / "page.png") as page:
         assert np.ptp(np.asarray(page)) > 100
+
+
+def test_a_pair_of_frames_is_read_once_and_events_keep_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    movie = open_movie(np.random.default_rng(0).integers(0, 99, (6, 30, 30)).astype(np.uint8))
+    events = [Event(t, 10.0 + t, 9.0, 9.0 - i, (t, t + 1)) for i, t in enumerate((3, 0, 3, 4, 0))]
+    drawn: list[Inset] = []
+    monkeypatch.setattr(pictures, "contact_sheet", lambda insets, *words, **options: drawn.extend(insets))
+    asked = []
+
+    draw_events(events, movie, lambda event: asked.append(event.pair), tmp_path / "page.png")
+
+    assert asked == [(0, 1), (3, 4), (4, 5)]
+    assert [(inset.frame, inset.y, inset.score) for inset in drawn] == [(e.frame, e.y, e.score) for e in events]

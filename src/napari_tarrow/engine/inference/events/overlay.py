@@ -14,7 +14,7 @@ from ...pictures.overlay import OverlayPainter, Ring, overlay_palette
 from .pictures import frame_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Map = NDArray[np.float32]
 
-_LOOKS = 5  # frames that decide on the contrast
+_LOOKS, _SIDE = 5, 1024  # frames that decide on the contrast; pixels to a side that are looked at
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,18 @@ def draw_overlay(
         yield OverlayDrawn(done, len(movie))
 
 
+def shown_strongest(maps: Iterable[Map]) -> float:
+    """Return the value of maps to show strongest: reached by some pixels in a quarter of them.
+
+    Parameters
+    ----------
+    maps : iterable of (H, W)
+        At least 0; of large ones not every pixel is looked at. Only one is held at a time.
+    """
+    tops = [np.percentile(map[:: _step(map.shape), :: _step(map.shape)], 99.9) for map in maps]
+    return float(np.percentile(tops, 75)) if tops else 0.0
+
+
 def _rings(movie: Movie, events: Sequence[Event], radius: float) -> dict[int, list[Ring]]:
     rings: dict[int, list[Ring]] = {}
     for number, event in enumerate(events, 1):
@@ -95,8 +107,12 @@ def _rings(movie: Movie, events: Sequence[Event], radius: float) -> dict[int, li
 
 def _limits(movie: Movie) -> tuple[float, float]:
     looks = np.unique(np.linspace(0, len(movie) - 1, _LOOKS).astype(int))
-    step = max(1, max(movie.shape[2:]) // 512)
+    step = _step(movie.shape[2:])
     return contrast(np.stack([movie.frame(int(index))[:, ::step, ::step].astype(np.float32) for index in looks]))
+
+
+def _step(size: tuple[int, ...]) -> int:
+    return max(1, max(size) // _SIDE)
 
 
 def _label(movie: Movie, index: int) -> str:

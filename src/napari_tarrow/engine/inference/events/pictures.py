@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,13 +43,7 @@ def event_inset(movie: Movie, event: Event, map: Map | None, size: int = INSET) 
     size : int
         Side in pixels of the movie.
     """
-    rows = frame_rows(movie, event.pair)
-    frames = np.stack([movie.frame(row).astype(np.float32) for row in rows])
-    height, width = movie.shape[2:]
-    y, x = int(np.clip(round(event.y), 0, height - 1)), int(np.clip(round(event.x), 0, width - 1))
-    values = np.zeros((height, width), np.float32) if map is None else map
-    step = event.pair[1] - event.pair[0]
-    return cut_inset(frames, values, y, x, frame=event.pair[0], size=size, score=event.score, delta=step)
+    return _cut(_frames(movie, event.pair), event, map, size)
 
 
 def draw_events(
@@ -67,7 +62,7 @@ def draw_events(
     events : sequence of Event
         Strongest first.
     map_of : callable
-        Gives the map (H, W), at least 0, in which an event was found.
+        Gives the map (H, W), at least 0, in which an event was found; asked once for every pair of frames.
     path : Path
         The PNG.
     size : int
@@ -80,12 +75,28 @@ def draw_events(
     UserError
         If the file cannot be written.
     """
-    insets = [event_inset(movie, event, map_of(event), size) for event in events]
+    insets: dict[int, Inset] = {}
+    for pair, numbers in groupby(sorted(range(len(events)), key=lambda i: events[i].pair), lambda i: events[i].pair):
+        frames, several = _frames(movie, pair), list(numbers)
+        map = map_of(events[several[0]])
+        insets |= {number: _cut(frames, events[number], map, size) for number in several}
     what = f"The {len(insets)} strongest events of {movie.name}" if insets else f"Events of {movie.name}"
-    contact_sheet(insets, path, what, threshold=threshold)
+    contact_sheet([insets[number] for number in range(len(events))], path, what, threshold=threshold)
 
 
 def frame_rows(movie: Movie, numbers: Sequence[int]) -> list[int]:
     """Return the positions in the movie of frame numbers; of one that is missing, the next one's."""
     rows = np.searchsorted(movie.frame_numbers, numbers).clip(max=len(movie) - 1)
     return [int(row) for row in rows]
+
+
+def _frames(movie: Movie, pair: tuple[int, int]) -> NDArray[Any]:
+    return np.stack([movie.frame(row) for row in frame_rows(movie, pair)])
+
+
+def _cut(frames: NDArray[Any], event: Event, map: Map | None, size: int) -> Inset:
+    height, width = frames.shape[-2:]
+    y, x = int(np.clip(round(event.y), 0, height - 1)), int(np.clip(round(event.x), 0, width - 1))
+    values = np.zeros((height, width), np.float32) if map is None else map
+    step = event.pair[1] - event.pair[0]
+    return cut_inset(frames, values, y, x, frame=event.pair[0], size=size, score=event.score, delta=step)
