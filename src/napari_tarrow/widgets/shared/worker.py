@@ -87,7 +87,7 @@ class Job(QObject):
     @property
     def running(self) -> bool:
         """Whether the thread has begun and `finished` is still to come."""
-        return self._timer.isActive()
+        return isalive(self) and self._timer.isActive()
 
     def start(self) -> None:
         """Begin; a job runs once."""
