@@ -3,7 +3,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from napari_tarrow.engine.inference.events import pictures
@@ -13,6 +12,8 @@ from napari_tarrow.engine.movies import open_movie
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from napari_tarrow.engine.pictures import Inset
 
