@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference import attribute
 from napari_tarrow.engine.inference.maps.attribution import MAP_KINDS
+from napari_tarrow.engine.inference.projections.memory import used_memory
 from napari_tarrow.engine.inference.projections.projector import Projector
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.models.tiles import split
@@ -296,3 +297,15 @@ def test_mistakes_are_told_before_the_work_starts(
 def test_a_movie_with_other_channels_is_refused(movie: PreparedMovie) -> None:
     with pytest.raises(UserError, match="has 1 channel, but the network takes 3"):
         attribute(make_model(n_input_channels=3), movie)
+
+
+@pytest.mark.parametrize("kind", ["evidence", "change"])
+def test_a_head_that_needs_whole_frames_is_refused_where_they_do_not_fit(kind: Any) -> None:
+    movie = make_movie((2, 500, 500))
+    memory = used_memory(torch.device("cpu")) + 500_000_000
+    options = {"backbone": "id", "projection_head": "linear"}
+    (one,) = attribute(make_model(**options), movie, kind=kind, memory=memory)
+    assert one.map.any()
+    whole = make_model(**options, classification_head="unet", symmetric=False)
+    with pytest.raises(UserError, match=r"does not suffice for frames of 500 x 500 pixels: at least \d"):
+        list(attribute(whole, movie, kind=kind, memory=memory))
