@@ -158,12 +158,10 @@ class _Job:
         """Write each map, and pass it on without its signs, as events are sought in it."""
         from dataclasses import replace
 
-        from ..engine.inference.maps.making import without_signs
-
         self._whole = False
         for one in follow(maps, self._printer, self._control, "Attribution", "pair"):
             files.put(one)
-            yield replace(one, map=without_signs(one.map, self._config.map)) if self._config.signed else one
+            yield replace(one, map=self._shown(one.map))
             self._whole = one.done == one.total
 
     def _go_on(self) -> None:
@@ -189,27 +187,27 @@ class _Job:
     def _map_of(self, files: MapFiles, event: Event) -> np.ndarray | None:
         from ..engine.inference.events.pictures import frame_rows
 
-        delta = event.pair[1] - event.pair[0]
-        return self._shown(files.read(delta, frame_rows(self._movie.movie, event.pair)[0]))
+        return self._read(files, event.pair[1] - event.pair[0], frame_rows(self._movie.movie, event.pair)[0])
 
-    def _shown(self, map: np.ndarray | None) -> np.ndarray | None:
-        """Take the signs away for pictures."""
+    def _read(self, files: MapFiles, delta: int, index: int) -> np.ndarray | None:
+        map = files.read(delta, index)
+        return None if map is None else self._shown(map)
+
+    def _shown(self, map: np.ndarray) -> np.ndarray:
+        """Take the signs away for pictures and events."""
         from ..engine.inference.maps.making import without_signs
 
-        return without_signs(map, self._config.map) if map is not None and self._config.signed else map
+        return without_signs(map, self._config.map) if self._config.signed else map
 
     def _draw_overlay(self, files: MapFiles, events: Sequence[Event], radius: float) -> None:
-        import numpy as np
-
-        from ..engine.inference.events.overlay import draw_overlay
+        from ..engine.inference.events.overlay import draw_overlay, shown_strongest
 
         config, delta = self._config, self._deltas[0]
-        looks = [self._shown(map) for map in files.maps(delta, _PICTURED)]
-        top = float(np.percentile([np.percentile(map, 99.9) for map in looks if map is not None], 75))
+        top = shown_strongest(self._shown(map) for map in files.maps(delta, _PICTURED))
         drawn = draw_overlay(
             self._output.work / f"overlay.{config.overlay}",
             self._movie.movie,
-            lambda index: self._shown(files.read(delta, index)),
+            lambda index: self._read(files, delta, index),
             top,
             events,
             radius=2 * radius,
