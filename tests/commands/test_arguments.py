@@ -178,6 +178,13 @@ def test_words_are_told_by_their_place_wherever_options_stand(placed: CommandPar
         ([], "The following arguments are required: EVENTS.csv, KNOWN. Write: score-it EVENTS.csv KNOWN [options]"),
         (["a"], "The following arguments are required: KNOWN. Write: score-it EVENTS.csv KNOWN [options]"),
         (["a", "b", "c"], "'c' is one word too many. Write: score-it EVENTS.csv KNOWN [options]"),
+        (
+            ["--many", "1", "a", "b"],
+            "The following arguments are required: EVENTS.csv, KNOWN. Write: score-it EVENTS.csv KNOWN [options]."
+            " What follows an option of several values belongs to it: give it last.",
+        ),
+        (["a", ""], "KNOWN is empty. Write something there; is a variable of the shell not set?"),
+        (["a", "b", "--many", "1", ""], "--many is empty. Write something there; is a variable of the shell not set?"),
         (["a", "b", "--manny"], "Unknown option --manny. Did you mean --many?"),
     ],
 )

@@ -288,6 +288,9 @@ NOTHING: Callable[[Path], object] = lambda folder: None  # noqa: E731
         ("model movie.tif -o out", cut, "movie.tif"),
         ("model movie.tif -o out", with_nan, "Frame 4"),
         ("model movie.tif -o out", a_file_as_output, "out is a file, not a folder"),
+        ("model movie.tif -o model", NOTHING, "lies inside the model"),
+        ("model movie.tif -o model/found", NOTHING, "lies inside the model"),
+        ("model movie.tif --output=", NOTHING, "--output is empty"),
         ("model movie.tif -o movie.tif", NOTHING, "movie.tif is a file"),
         ("model movie.tif -o out --overwrite", damaged_table, "events.csv"),
         (f"model movie.tif -o {'o' * 300}", NOTHING, "no path that can be used"),
@@ -364,6 +367,27 @@ def test_ctrl_c_stops_and_leaves_nothing(
     (folder / "out" / ".attribution.part" / "maps_delta1.tif").write_text("half")
     assert run() == 0
     assert ".attribution.part" not in written()
+
+
+def test_a_second_run_leaves_the_first_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follow, said = command.follow, []
+
+    def disturbed(steps: Any, *words: Any) -> Iterator[Any]:
+        for step in follow(steps, *words):
+            if step.done == 3:
+                monkeypatch.undo()
+                os.chdir(folder)
+                said.append(refused(capsys, "model movie.tif -o out"))
+            yield step
+
+    monkeypatch.setattr(command, "follow", disturbed)
+
+    assert run() == 0
+
+    assert "Another run is writing out." in said[0]
+    assert written() == ["attribution.yaml", "events.csv", "events.png", "maps_delta1.tif"]
 
 
 def test_help_needs_no_torch() -> None:

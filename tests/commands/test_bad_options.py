@@ -35,7 +35,7 @@ LINES = [
     ("--resume", "--resume needs a value"),
     (f"{A} --size big", "--size is 'big'; it should be a whole number."),
     (f"{A} --size 1.5", "--size is 1.5; it should be a whole number."),
-    (f"{A} --size ''", "--size is ''; it should be a whole number."),
+    (f"{A} --size ''", "--size is empty. Write something there"),
     (f"{A} --size 4", "--size is 4; it should be at least 8."),
     (f"{A} --size -64", "--size is -64; it should be at least 8."),
     (f"{A} --epochs 0", "--epochs is 0; it should be at least 1."),

@@ -215,7 +215,14 @@ def test_objects_become_a_table(words: str, folder: Path) -> None:
         ("-o out.zarr --labels small.tif", "are 30 x 44, the movie is 37 x 44"),
         ("-o out.zarr --labels short.tif", "have 5 frames, the movie has 6"),
         ("-o out.zarr --labels labels.tif --table t.txt", "a table ends with"),
-        ("-o out.zarr --labels labels.tif --table labels.tif/t.csv", "inside the labels"),
+        ("-o out.zarr --labels labels.tif --table labels.tif/t.csv", "inside the label movie"),
+        ("-o out.zarr --labels labels.tif --table=", "--table is empty"),
+        ("--labels= --table t.csv", "--labels is empty"),
+        ("-o .", ". is a folder. Name what is made in it, such as embedding.zarr"),
+        ("-o ..", ".. is a folder"),
+        ("-o / --tif", "/ is a folder"),
+        ("-o new.zarr --memory 1", "does not suffice"),
+        ("-o new.zarr --pca 3 --memory 1", "does not suffice"),
         ("-o movie.tif", "movie.tif is the movie itself"),
         ("-o model/out.zarr", "lies inside the model"),
         ("-o file.zarr", "is no output of this program's"),
@@ -276,19 +283,21 @@ def after(monkeypatch: pytest.MonkeyPatch, count: int, then: Callable[[], None])
 
 @pytest.mark.parametrize("target", ["out.zarr", "out.tif"])
 def test_ctrl_c_stops_between_frames_and_says_what_is_kept(
-    target: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    target: str, folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
         after(patched, 3, lambda: signal.raise_signal(signal.SIGINT))
         assert run(f"-o {target}") == 130
-    said = capsys.readouterr().out
+    told = capfd.readouterr()
+    said = told.out
+    assert ("and saving" in told.err) == (target == "out.zarr")
     if target == "out.tif":
         assert said.splitlines()[-1] == "Stopped. Nothing is kept."
         assert not list(folder.glob("*out*"))
     else:
         assert said.splitlines()[-1] == "Stopped. Finished frames are kept: the same command goes on."
         assert run(f"-o {target}") == 0
-        assert "3 of 6 frames are there already; going on with the others." in capsys.readouterr().out
+        assert "3 of 6 frames are there already; going on with the others." in capfd.readouterr().out
         np.testing.assert_allclose(stored("out.zarr"), embedding(folder), rtol=2e-3, atol=2e-3)
 
 

@@ -38,6 +38,7 @@ class CommandParser(argparse.ArgumentParser):
         self, program: str, description: str, epilog: str = "", words: Mapping[str, str] | None = None
     ) -> None:
         self._words = words or {}
+        self._takes_several = False  # whether the line has an option that may have swallowed words
         super().__init__(
             prog=program,
             usage=" ".join([program, *self._words, "[options]"]),
@@ -62,10 +63,13 @@ class CommandParser(argparse.ArgumentParser):
         Raises
         ------
         UserError
-            For an unknown option (with the nearest known one), one without its value, or a word missing or too many.
+            For an unknown option (with the nearest known one), one without its value, a word missing or too many, or
+            an empty one, such as an unset variable of the shell leaves.
         """
         known = [name for action in self._actions for name in action.option_strings]
         words = [_underscored(word, known) for word in argv]
+        several = {name for action in self._actions if action.nargs == "+" for name in action.option_strings}
+        self._takes_several = any(word in several for word in words)
         try:
             namespace, rest = self.parse_known_args(words)
         except argparse.ArgumentError as error:
@@ -74,12 +78,22 @@ class CommandParser(argparse.ArgumentParser):
             raise UserError(_sentence(error)) from None
         if rest:
             raise UserError(self._left(rest, known))
+        self._refuse_empty(namespace)
         return namespace
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse would print under a page of usage."""
         how = f" Write: {self.usage}" if self._words else ""
+        if how and self._takes_several:
+            how += ". What follows an option of several values belongs to it: give it last."
         raise UserError(f"{message[:1].upper()}{message[1:]}.{how}")
+
+    def _refuse_empty(self, namespace: argparse.Namespace) -> None:
+        names = {name.partition(".")[0].lower(): name for name in self._words}
+        for name, value in vars(namespace).items():
+            if "" in (value if isinstance(value, list) else [value]):
+                shown = names.get(name, f"--{name}")
+                raise UserError(f"{shown} is empty. Write something there; is a variable of the shell not set?")
 
     def _left(self, rest: Sequence[str], known: Sequence[str]) -> str:
         if self._words and not any(word.startswith("-") for word in rest):

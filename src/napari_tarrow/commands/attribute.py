@@ -262,5 +262,5 @@ def _output(config: AttributeConfig) -> OutputFolder:
 
         check_mp4()
     output = OutputFolder(config.output, _OURS, ".attribution.part")
-    output.check(config.movie, overwrite=config.overwrite, kept=f" (ticks in {_EVENTS} are kept)")
+    output.check(config.movie, config.model, overwrite=config.overwrite, kept=f" (ticks in {_EVENTS} are kept)")
     return output

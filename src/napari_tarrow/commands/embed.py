@@ -60,7 +60,7 @@ def _embed(argv: Sequence[str]) -> int:
 
     printer, control = ProgressPrinter(), Control()
     try:
-        with stopping(control), ExitStack() as closing:
+        with stopping(control, saves=targets.resumable), ExitStack() as closing:
             _Job(config, targets, printer, control, closing).run()
     except _StoppedError:
         kept = "Finished frames are kept: the same command goes on." if targets.resumable else "Nothing is kept."
@@ -109,7 +109,7 @@ class _Job:
         from ..engine.inference.stores import check_apart
 
         config = self._config
-        sources = {"model": config.model, "movie": config.movie, "labels": config.labels}
+        sources = {"model": config.model, "movie": config.movie, "label movie": config.labels}
         for path in self._targets:
             check_apart(path, [(name, source) for name, source in sources.items() if source])
         if self._targets.table:
@@ -137,8 +137,9 @@ class _Job:
         frames, features, height, width = plan.shape
         besides = frames * self._config.pca * height * width
         self._printer.line(
-            f"Embedding of {frames:,} frames: {features} features of {height:,} x {width:,} pixels, {plan.dtype};"
-            f" up to {in_words(frames * plan.frame_bytes)}{f' and {in_words(besides)} for colours' * bool(besides)}."
+            f"Embedding of {frames:,} frame{'s' * (frames != 1)}: {features} features of {height:,} x {width:,} pixels,"
+            f" {plan.dtype}; up to {in_words(frames * plan.frame_bytes)}"
+            f"{f' and {in_words(besides)} for colours' * bool(besides)}."
         )
         options: dict[str, Any] = {
             "calibration": plan.calibration,

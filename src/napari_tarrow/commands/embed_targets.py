@@ -86,6 +86,8 @@ def _image(config: EmbedConfig) -> Path | None:
             raise UserError("--tif says how, not where. Give -o OUT.tif as well.")
         return None
     path = user_path(config.output)
+    if path.suffix.lower() not in (".zarr", *_TIFS) and path.is_dir():
+        raise UserError(f"-o {config.output} is a folder. Name what is made in it, such as {path / 'embedding.zarr'}.")
     ending = path.suffix.lower()
     if ending in _TABLES:
         raise UserError(f"-o {config.output} is a table. Give it with --table, and its objects with --labels.")

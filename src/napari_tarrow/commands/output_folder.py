@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from ..engine.errors import UserError
-from ..engine.files import check_writable, make_folder, user_path
+from ..engine.files import check_writable, make_folder, only_one, user_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,13 +35,15 @@ class OutputFolder:
         """List what is there already."""
         return [path for pattern in self._ours for path in sorted(self.path.glob(pattern))]
 
-    def check(self, movie: str | Path, *, overwrite: bool, kept: str = "") -> None:
+    def check(self, movie: str | Path, model: str | Path, *, overwrite: bool, kept: str = "") -> None:
         """Refuse a folder that cannot be used, without making it.
 
         Parameters
         ----------
         movie : path
             What the outputs are made from: it must not be among what is replaced, nor get files into it.
+        model : path
+            What they are made with: nothing is put into it.
         overwrite : bool
             Whether what is there may be replaced.
         kept : str
@@ -55,6 +57,9 @@ class OutputFolder:
         source, output = user_path(movie).resolve(), self.path.resolve()
         if source.is_dir() and (output == source or source in output.parents):
             raise UserError(f"{self.path} lies inside the movie {movie}. Choose another output.")
+        made_with = user_path(model).resolve()
+        if made_with in (output, *output.parents):
+            raise UserError(f"{self.path} lies inside the model {model}. Choose another output.")
         there = self.there()
         if any(path.resolve() in (source, *source.parents) for path in there):
             raise UserError(f"The movie {movie} would be replaced by an output of this name. Choose another output.")
@@ -70,15 +75,19 @@ class OutputFolder:
         Raises
         ------
         UserError
-            If it cannot be made.
+            If it cannot be made, or another process is filling it.
         """
         before = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-        shutil.rmtree(self.work, ignore_errors=True)
-        make_folder(self.work)
+        make_folder(self.path)
         try:
-            yield
+            with only_one(self.work, self.path):
+                shutil.rmtree(self.work, ignore_errors=True)
+                make_folder(self.work)
+                try:
+                    yield
+                finally:
+                    shutil.rmtree(self.work, ignore_errors=True)
         finally:
-            shutil.rmtree(self.work, ignore_errors=True)
             for folder in before:  # those made for nothing
                 with contextlib.suppress(OSError):
                     folder.rmdir()

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -102,6 +103,46 @@ def check_writable(folder: Path) -> None:
         raise UserError(f"{there} is a file, not a folder. Choose another folder.")
     if not os.access(there, os.W_OK):
         raise UserError(f"{there} cannot be written to. Choose another folder.")
+
+
+@contextlib.contextmanager
+def only_one(beside: Path, output: Path) -> Iterator[None]:
+    """Within the block no other process fills `beside`, which becomes `output`; what a killed one held is free again.
+
+    Raises
+    ------
+    UserError
+        If another process is at it.
+    """
+    lock = beside.with_name(f"{beside.name.removesuffix('.part')}.lock")
+    with writing(output):
+        file = lock.open("ab")
+    with file:
+        if not _hold(file):
+            raise UserError(f"Another run is writing {output}. Wait until it ends, or choose another output.")
+        try:
+            yield
+        finally:
+            if os.name == "nt":  # nothing that is open can be deleted there
+                file.close()
+            with contextlib.suppress(OSError):
+                lock.unlink()
+
+
+def _hold(file: IO[bytes]) -> bool:
+    """Lock a file until it is closed, by this process or its death; where a disk knows no locks, everybody may."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+    return True
 
 
 def sweep(folder: Path) -> None:

@@ -37,3 +37,10 @@ def test_grain_counts_as_small_objects():
 def test_objects_as_large_as_the_frame_are_bounded():
     frames = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (3, 64, 1))
     assert object_radius(PreparedMovie(open_movie(frames), Preparation("movie"))) <= 8
+
+
+@pytest.mark.filterwarnings("error")
+def test_frames_of_one_pixel_or_row_have_the_smallest_objects():
+    for height, width in ((1, 1), (1, 40)):
+        frames = np.random.default_rng(0).uniform(size=(3, height, width)).astype(np.float32)
+        assert object_radius(PreparedMovie(open_movie(frames), Preparation("smooth"))) == 4

@@ -44,6 +44,8 @@ def _half_width(frame: NDArray[np.float32]) -> float | None:
     """Return the lag at which the autocorrelation, averaged over directions, crosses one half; None if it is flat."""
     from scipy import fft
 
+    if min(frame.shape) < 2:
+        return None
     frame = frame - frame.mean()
     size = [fft.next_fast_len(2 * side, real=True) for side in frame.shape]
     power = fft.irfft2(np.abs(fft.rfft2(frame, s=size)) ** 2, s=size)

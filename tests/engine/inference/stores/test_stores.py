@@ -111,6 +111,15 @@ def test_a_store_is_gone_on_with_at_the_missing_frames(tmp_path: Path) -> None:
     np.testing.assert_array_equal([part.values for part in stored_parts(store)], VALUES)
 
 
+def test_one_without_a_finished_frame_goes_when_it_is_closed(tmp_path: Path) -> None:
+    store, other = opened(tmp_path / "out.zarr"), opened(tmp_path / "out.zarr")
+    other.write(2, VALUES[2])
+    store.close()  # another process has finished a frame
+    assert opened(tmp_path / "out.zarr").missing == (0, 1, 3)
+    opened(tmp_path / "new.zarr").close()
+    assert not (tmp_path / "new.zarr").exists()
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -78,6 +78,18 @@ def test_an_unfinished_one_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_one_that_is_being_written_is_left_alone(tmp_path: Path) -> None:
+    first = open_tif_store(tmp_path / "out.tif", SHAPE, "float32")
+    for frame in range(4):
+        first.write(frame, VALUES[frame])
+        with pytest.raises(UserError, match="Another run is writing"):
+            open_tif_store(tmp_path / "out.tif", SHAPE, "float32")
+    first.close()
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), VALUES)
+    assert [one.name for one in tmp_path.iterdir()] == ["out.tif"]
+    open_tif_store(tmp_path / "out.tif", SHAPE, "float32", overwrite=True).close()
+
+
 def test_a_file_that_is_there_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "out.tif"
     path.write_text("precious")

@@ -215,7 +215,8 @@ def _choices(
 
 def _sizes(scores: np.ndarray) -> list[int]:
     """How many events a threshold can leave: those of one score go together."""
-    return [0, *(np.flatnonzero(np.diff(scores)) + 1).tolist(), len(scores)] if len(scores) else [0]
+    changes = np.flatnonzero(scores[1:] != scores[:-1]) + 1
+    return [0, *changes.tolist(), len(scores)] if len(scores) else [0]
 
 
 def _cut(scores: np.ndarray, found: Sequence[int], known: int, size: int) -> Cut:

@@ -115,7 +115,10 @@ class ZarrStore:
             yield y, x, values
 
     def close(self) -> None:
-        """End writing; there is nothing to do, since every finished frame is on the disk already."""
+        """End writing: every finished frame is on the disk already, and an output without one goes."""
+        known = read_ledger(self._ledger.path)  # another process may have finished some
+        if known is not None and not known.finished:
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def _empty(self) -> Assembly:
         height, width = self._array.chunks[2:]

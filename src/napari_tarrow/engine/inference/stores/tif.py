@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import UserError
-from ...files import make_folder, user_path, writing
+from ...files import make_folder, only_one, user_path, writing
 from .calibration import Calibration
 from .space import check_space
 
@@ -44,7 +44,11 @@ class TifStore:
         self._beside = path.with_name(f".{path.name}.part")  # one name: what a kill left is written over
         self._missing = set(range(shape[0]))
         self._pixels = 0
-        self._offset = self._laid_out(calibration)
+        make_folder(path.parent)
+        with contextlib.ExitStack() as undo:
+            undo.enter_context(only_one(self._beside, path))
+            self._offset = self._laid_out(calibration)
+            self._ending = undo.pop_all()
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -110,11 +114,11 @@ class TifStore:
         UserError
             If it cannot be put there.
         """
-        if self._missing:
-            self._beside.unlink(missing_ok=True)
-        if not self._beside.exists():
-            return
-        with writing(self.path):
+        with self._ending, writing(self.path):
+            if self._missing:
+                self._beside.unlink(missing_ok=True)
+            if not self._beside.exists():
+                return
             with self._beside.open("rb+") as file:
                 os.fsync(file.fileno())
             self._beside.replace(self.path)
@@ -140,7 +144,6 @@ class TifStore:
         """Write metadata and the empty pages; return where the first one begins."""
         import tifffile
 
-        make_folder(self.path.parent)
         frames, channels, height, width = self.shape
         shape = (frames, height, width, channels) if self._rgb else self.shape
         size = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
@@ -210,7 +213,8 @@ def open_tif_store(
     Raises
     ------
     UserError
-        If something is there that may not be replaced, the place cannot be written, or the disk has less free.
+        If something is there that may not be replaced, the place cannot be written, the disk has less free, or
+        another process is writing it.
     """
     path = user_path(path)
     if path.is_dir():
