@@ -150,7 +150,8 @@ def test_a_network_of_two_features_gets_colours_too(qtbot, tmp_path, growing, un
     write_model(tmp_path / "two", TimeArrowNet("unet_16fmaps", n_features=2, symmetric=True))
     viewer = ViewerModel()
     viewer.add_image(growing, name="cells")
-    assert docked(qtbot, viewer, tmp_path / "two", until).all().startswith("Done")
+    run = docked(qtbot, viewer, tmp_path / "two", until)  # held: Qt's parts must not be collected in another thread
+    assert run.all().startswith("Done")
     assert not np.asarray(viewer.layers[COLOURS].data)[..., 2].any()
 
 
@@ -266,7 +267,8 @@ def test_channels_of_a_movie_with_channels_lie_behind_them(qtbot, tmp_path, grow
     write_yaml(tmp_path / "two" / "train_args.yaml", {"channels": 2})
     viewer = ViewerModel()
     viewer.add_image(np.stack([growing, growing]), name="cells", axis_labels=("c", "t", "y", "x"))
-    assert docked(qtbot, viewer, tmp_path / "two", until).all().startswith("Done")
+    run = docked(qtbot, viewer, tmp_path / "two", until)  # held: Qt's parts must not be collected in another thread
+    assert run.all().startswith("Done")
     assert viewer.layers[STACK].data.shape == (4, 2, 12, 24, 28)
     assert viewer.layers[COLOURS].data.shape == (2, 12, 24, 28, 4)
 
