@@ -151,7 +151,11 @@ def test_frames_that_were_given_stay_as_they_are(model):
     assert not np.array_equal(first.embedding, second.embedding)
 
 
-def test_notices_come_with_the_frame_in_which_it_happened(model, monkeypatch):
+@pytest.mark.parametrize(
+    ("tile", "frame", "now"), [(None, 2, "100 x 105"), ((104, 112), 0, "96 x 96")], ids=["whole", "tiles"]
+)
+def test_notices_come_with_the_frame_in_which_it_happened(model, monkeypatch, tile, frame, now):
+    fixed_tile(monkeypatch, tile)
     real, tiles = projecting.Tiles.project, []
 
     def project(self, region, window):
@@ -161,10 +165,11 @@ def test_notices_come_with_the_frame_in_which_it_happened(model, monkeypatch):
         return real(self, region, window)
 
     monkeypatch.setattr(projecting.Tiles, "project", project)
-    first, second, third, fourth = embed(model, movie_of(noise((200, 210))))
+    notices = [one.notices for one in embed(model, movie_of(noise((200, 210), 3)))]
 
-    assert first.notices == second.notices == fourth.notices == ()
-    assert third.notices == ("Memory ran out: tiles are now 100 x 105 pixels.",)
+    expected = [(), (), ()]
+    expected[frame] = (f"Memory ran out: tiles are now {now} pixels.",)
+    assert notices == expected
 
 
 def test_whole_frames_have_to_fit_into_the_memory(model):
