@@ -152,7 +152,7 @@ def test_frames_that_were_given_stay_as_they_are(model):
 
 
 @pytest.mark.parametrize(
-    ("tile", "frame", "now"), [(None, 2, "100 x 105"), ((104, 112), 0, "96 x 96")], ids=["whole", "tiles"]
+    ("tile", "frame", "now"), [(None, 2, "100 x 105"), ((104, 112), 0, "88 x 96")], ids=["whole", "tiles"]
 )
 def test_notices_come_with_the_frame_in_which_it_happened(model, monkeypatch, tile, frame, now):
     fixed_tile(monkeypatch, tile)
