@@ -2,11 +2,11 @@
 
     python scripts/display.py python benchmarks/gui.py --seconds 60
 
-Trains on the bundled movie in the dock of a real viewer. Meanwhile a timer of 10 ms runs in the main thread, and
-somebody scrolls through the movie; how much later than asked the timer rings is what a user feels. *busy* is the
-processor time of the main thread between two rings (99 %): what is late beyond it waited for other threads or programs.
-Then the same training runs without a window, in a process of its own, with all cores and with as many threads as the
-dock takes.
+Trains on the bundled movie in the dock of a real viewer. Meanwhile a timer of 10 ms runs in the main thread; how much
+later than asked it rings is what a user feels. *busy* is the processor time of the main thread between two rings (99 %):
+what is late beyond it waited for other threads or programs. The rows that scroll go through the movie, four frames a
+second, which keeps the main thread busy by itself: the first row does so without any training. Then the same training
+runs without a window, in a process of its own, with all cores and with as many threads as the dock takes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 INTERVAL = 10.0  # milliseconds
 SAMPLE = "cancer_cell_migration"
-TARGET = 20.0  # milliseconds that 99 of 100 rings may be late at most
+TARGET = 20.0  # milliseconds that 99 of 100 rings may be late at most while nobody scrolls
+ROWS = (  # whether there is training, maps are live, somebody scrolls
+    (False, False, True),
+    (True, False, False),
+    (True, True, False),
+    (True, False, True),
+    (True, True, True),
+)
 
 
 def main() -> int:
@@ -39,16 +46,16 @@ def main() -> int:
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, USERPROFILE=home, NAPARI_CONFIG=str(Path(home) / "settings.yaml"))
-        rows = [_in_dock(arguments.seconds, live=False), _in_dock(arguments.seconds, live=True)]
-    print(f"\n{'late by (ms)':<28}{'50 %':>8}{'90 %':>8}{'99 %':>8}{'largest':>9}{'busy':>8}{'rings':>8}{'pairs/s':>9}")
+        rows = [_in_dock(arguments.seconds, trains=trains, live=live, scrolls=scrolls) for trains, live, scrolls in ROWS]
+    print(f"\n{'late by (ms)':<32}{'50 %':>8}{'90 %':>8}{'99 %':>8}{'largest':>9}{'busy':>8}{'rings':>8}{'pairs/s':>9}")
     for row in rows:
         cells = "".join(f"{row[key]:>8.1f}" for key in ("p50", "p90", "p99"))
-        print(f"{row['name']:<28}{cells}{row['largest']:>9.1f}{row['busy']:>8.1f}{row['rings']:>8}{row['speed']:>9.0f}")
+        print(f"{row['name']:<32}{cells}{row['largest']:>9.1f}{row['busy']:>8.1f}{row['rings']:>8}{row['speed']:>9.0f}")
     for threads in sorted({max(1, cores - 1), cores}):
         done = _process(arguments.seconds, threads)
-        print(f"{f'no window, {threads} threads':<28}{'':>49}{done['speed']:>9.0f}")
-    worst = max(row["p99"] for row in rows)
-    print(f"\n99 of 100 rings were late by less than {worst:.1f} ms; the target is {TARGET:.0f} ms.")
+        print(f"{f'no window, {threads} threads':<32}{'':>49}{done['speed']:>9.0f}")
+    worst = max(row["p99"] for row in rows if not row["scrolls"])
+    print(f"\nUnless somebody scrolls, 99 of 100 rings are late by less than {worst:.1f} ms; the target is {TARGET:.0f} ms.")
     return int(worst >= TARGET)
 
 
@@ -59,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _in_dock(seconds: float, *, live: bool) -> dict[str, Any]:
+def _in_dock(seconds: float, *, trains: bool, live: bool, scrolls: bool) -> dict[str, Any]:
     import napari
     import numpy as np
     from qtpy.QtCore import Qt, QTimer
@@ -91,8 +98,9 @@ def _in_dock(seconds: float, *, live: bool) -> dict[str, Any]:
             speeds.append(update.pairs_per_second)
 
     dock.run.updated.connect(take)
-    dock.start()
-    _until(lambda: len(speeds) > 3, 120)
+    if trains:
+        dock.start()
+        _until(lambda: len(speeds) > 3, 120)
     timer, scroll = QTimer(), QTimer()
     timer.setTimerType(Qt.TimerType.PreciseTimer)
     timer.timeout.connect(ring)
@@ -100,7 +108,8 @@ def _in_dock(seconds: float, *, live: bool) -> dict[str, Any]:
     speeds.clear()
     before[:] = [time.perf_counter(), time.thread_time()]
     timer.start(int(INTERVAL))
-    scroll.start(250)
+    if scrolls:
+        scroll.start(250)
     _until(lambda: False, seconds, fail=False)
     timer.stop()
     scroll.stop()
@@ -110,16 +119,18 @@ def _in_dock(seconds: float, *, live: bool) -> dict[str, Any]:
     _until(lambda: False, 0.5, fail=False)
     behind = np.clip(late, 0, None)
     p50, p90, p99 = np.percentile(behind, (50, 90, 99))
-    name = "dock with live maps" if live else "dock"
+    name = "training" if trains else "no training"
+    name += (", live maps" if live else "") + (", scrolling" if scrolls else "")
     return {
         "name": name,
+        "scrolls": scrolls,
         "p50": p50,
         "p90": p90,
         "p99": p99,
         "largest": behind.max(),
         "busy": np.percentile(busy, 99),
         "rings": len(late),
-        "speed": np.mean(speeds) if speeds else np.nan,
+        "speed": np.mean(speeds) if speeds else 0.0,
     }
 
 
