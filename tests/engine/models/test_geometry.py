@@ -148,7 +148,7 @@ def test_a_network_that_sees_the_whole_image_is_not_tiled():
 def test_attribution_weights_are_the_gradient_of_the_logit_summed_over_space(
     monkeypatch, head, symmetric, frames, chunk
 ):
-    monkeypatch.setitem(pixel_head._CHUNK, "cpu", chunk)
+    monkeypatch.setattr(pixel_head, "_CHUNK", chunk)
     torch.manual_seed(1)
     model = TimeArrowNet("id", "linear", head, n_frames=frames, n_features=4, symmetric=symmetric).eval().double()
     projections = torch.rand((frames, 4, 64, 40), dtype=torch.float64)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .network import TimeArrowNet
 
 _SLOPE = 0.01  # of the leaky ReLU
-_CHUNK = {"cpu": 2**11}  # pixels at a time: what fits into a core's cache
+_CHUNK = 2**12  # pixels at a time of a thread: what fits into a core's cache
 _CHUNK_ELSEWHERE = 2**18
 
 
@@ -129,7 +129,8 @@ class PixelHead:
     def _chunks(self, blocks: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
         """Yield the features (pixels, F) of every frame, some rows at a time, without a copy where possible."""
         features, height, width = blocks[0].shape
-        rows = max(1, _CHUNK.get(blocks[0].device.type, _CHUNK_ELSEWHERE) // width)
+        chunk = _CHUNK * torch.get_num_threads() if blocks[0].device.type == "cpu" else _CHUNK_ELSEWHERE
+        rows = max(1, chunk // width)
         for top in range(0, height, rows):
             pixels = [_pixels(block[:, top : top + rows], features) for block in blocks]
             yield [torch.cat(pixels, 1)] if self.joined else pixels
