@@ -8,6 +8,7 @@ from PIL import Image
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.movies import open_movie
+from napari_tarrow.engine.movies.folder import numbered_files
 
 
 def grey(value, size=(6, 8)):
@@ -33,6 +34,16 @@ def test_files_are_ordered_by_frame_number_not_as_text(tmp_path):
 
     assert movie.frame_numbers.tolist() == [1, 9, 10, 100]
     assert values(movie) == [1, 9, 10, 100]
+
+
+def test_files_and_their_numbers_are_known_without_opening_any(tmp_path):
+    for name in ("t10.tif", "t9.tif", "t1.tif"):
+        (tmp_path / name).touch()
+
+    files, numbers = numbered_files(tmp_path)
+
+    assert [file.name for file in files] == ["t1.tif", "t9.tif", "t10.tif"]
+    assert numbers.tolist() == [1, 9, 10]
 
 
 def test_all_endings_in_any_case_make_one_movie(tmp_path):

@@ -278,6 +278,60 @@ def test_a_table_of_another_movie_is_refused_in_words(run, tmp_path, monkeypatch
     assert len(run.viewer.layers) == 1
 
 
+def numbered(qtbot: QtBot, movie: np.ndarray, model: Path, until: Until) -> Run:
+    """A dock on a movie whose frames are numbered from 1 on, with a gap: 1 to 6, 9 to 14."""
+    viewer = ViewerModel()
+    viewer.add_image(movie, name="cells", metadata={"frame_numbers": [*range(1, 7), *range(9, 15)]})
+    return docked(qtbot, viewer, model, until)
+
+
+def test_events_of_a_table_are_shown_at_the_frames_of_their_numbers(
+    qtbot, growing, model_folder, until, tmp_path, monkeypatch
+):
+    path = tmp_path / "events.csv"
+    path.write_text("frame,y,x,score,pair\n1,5,19,9,1-2\n9,4,20,3,9-10\n14,4,20,1,14-15\n")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
+    run = numbered(qtbot, growing, model_folder, until)
+    run.dock.events.open_button.click()
+    assert run.viewer.layers["cells events"].data[:, 0].tolist() == [0, 6, 11]
+    run.dock.events.visit(1)
+    assert run.viewer.dims.current_step[0] == 6
+    until(lambda: len(run.dock.events.insets) == 3)
+    assert run.dock.events.insets[1].frames[0, 0, 24, 24] == growing[6, 4, 20]
+    assert "9→10" in run.dock.events.gallery.cards[1].caption.text()
+
+
+@pytest.mark.parametrize("number", [0, 7, 15])
+def test_a_table_with_a_number_that_the_movie_lacks_is_refused(
+    qtbot, growing, model_folder, until, tmp_path, monkeypatch, number
+):
+    path = tmp_path / "events.csv"
+    path.write_text(f"frame,y,x,score\n{number},5,19,3\n")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
+    run = numbered(qtbot, growing, model_folder, until)
+    with heard() as notes:
+        run.dock.events.open_button.click()
+    assert f"an event in frame {number} at y 5, x 19, outside the chosen movie" in notes[0].message
+
+
+def test_events_found_in_a_movie_with_a_gap_have_numbers_and_lie_at_their_frames(
+    qtbot, growing, model_folder, until, monkeypatch, tmp_path
+):
+    path = tmp_path / "events.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    run = numbered(qtbot, growing, model_folder, until)
+    assert run.all().startswith("Done: 10 maps")
+    assert sorted(run.written()) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10]
+    run.dock.events.save_button.click()
+    frames = [event.frame for event in read_events(path).events]
+    assert frames
+    assert not {6, 7, 8, 14} & set(frames)
+    index = [*range(1, 7), *range(9, 15)].index
+    points = run.viewer.layers["cells events"]
+    assert points.data[:, 0].tolist() == [index(frame) for frame in frames]
+    assert list(points.features["pair"]) == [f"{frame}-{frame + 1}" for frame in frames]
+
+
 def test_the_contact_sheet_shows_the_events_above_the_threshold_that_are_not_false(
     run, found, tmp_path, monkeypatch, until
 ):

@@ -221,6 +221,14 @@ def test_objects_get_their_mean_embedding_as_features(run, growing, model_folder
     assert len(rows["label"]) == 13
 
 
+def test_the_table_of_objects_has_frame_numbers_as_the_command_writes_them(run, growing):
+    run.viewer.layers["cells"].metadata["frame_numbers"] = [1, 2, *range(5, 15)]
+    layer = run.viewer.add_labels(np.eye(24, 28, dtype=int) * np.ones((12, 1, 1), int), name="nuclei")
+    run.dock.labels.choose(layer)
+    run.all()
+    assert sorted(layer.metadata["napari_tarrow_objects"]["columns"]["frame"]) == [1, 2, *range(5, 15)]
+
+
 def test_labels_of_another_movie_are_refused_in_words(run):
     run.viewer.add_labels(np.ones((12, 5, 5), int), name="nuclei")
     run.dock.labels.setCurrentIndex(1)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 from napari.components import ViewerModel
+from napari.layers import Image
+from napari.layers._source import Source
 from qtpy.QtWidgets import QApplication, QMessageBox
 
 from napari_tarrow.engine.config import TrainConfig
@@ -343,6 +345,27 @@ def test_the_pairs_are_counted_at_the_chosen_deltas(dock: TrainWidget) -> None:
     assert dock.panel.movie.sentence.text().endswith("every 10 min; 11 pairs at delta 1")
     dock.panel.form.set_values({"delta": [1, 3]})
     assert dock.panel.movie.sentence.text().endswith("11 pairs at delta 1, 9 pairs at delta 3")
+
+
+def test_training_heeds_the_gaps_of_a_movie_and_its_file_is_named_only_with_the_same_numbers(
+    dock: TrainWidget, viewer: ViewerModel, growing: np.ndarray, tmp_path: Path
+) -> None:
+    import tifffile
+
+    numbers = [1, 2, 3, 5, 6, *range(10, 17)]
+    (tmp_path / "frames").mkdir()
+    for number, frame in zip(numbers, growing, strict=True):
+        tifffile.imwrite(tmp_path / "frames" / f"t{number:02d}.tif", frame)
+    layer = Image(growing, name="numbered")
+    layer._set_source(Source(path=str(tmp_path / "frames")))
+    viewer.add_layer(layer)
+    dock.panel.movie.list.choose(layer)
+    assert "frames 1 to 16 (4 missing); 9 pairs at delta 1" in dock.panel.movie.sentence.text()
+    order = dock.panel.order()
+    assert order.movie.frame_numbers.tolist() == numbers
+    assert order.named(exact=True).input_train == (str(tmp_path / "frames"),)
+    layer.metadata["frame_numbers"] = list(range(12))
+    assert dock.panel.order().named().input_train == ()
 
 
 def test_minutes_win_over_epochs_and_that_is_seen(dock: TrainWidget) -> None:

@@ -32,11 +32,7 @@ def open_folder(path: Path, *, channels: int = 0) -> Movie:
     UserError
         If it holds no pictures, names without one clear frame number, or pictures that differ in size or type.
     """
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS and not file.name.startswith("."))
-    if not files:
-        raise UserError(_nothing(path))
-    numbers = frame_numbers(files)
-    files = [files[index] for index in np.argsort(numbers)]
+    files, numbers = numbered_files(path)
     if len(files) == 1:
         raise UserError(
             f"{path} holds only one picture, {files[0].name}, not a movie. Give a folder of two or more, "
@@ -50,7 +46,22 @@ def open_folder(path: Path, *, channels: int = 0) -> Movie:
         return picture
 
     layout = Layout("TCYX", (len(files), *first.shape), first.shape[0])
-    return make_movie(folder_name(path), str(path), layout, first.dtype, read, frame_numbers=np.sort(numbers))
+    return make_movie(folder_name(path), str(path), layout, first.dtype, read, frame_numbers=numbers)
+
+
+def numbered_files(path: Path) -> tuple[list[Path], NDArray[np.int64]]:
+    """Return the pictures in a folder in the order of their frame numbers, and these numbers; no file is opened.
+
+    Raises
+    ------
+    UserError
+        If there are none, or their names have no clear frame number.
+    """
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in ENDINGS and not file.name.startswith("."))
+    if not files:
+        raise UserError(_nothing(path))
+    numbers = frame_numbers(files)
+    return [files[index] for index in np.argsort(numbers)], np.sort(numbers)
 
 
 def frame_numbers(files: Sequence[Path]) -> NDArray[np.int64]:

@@ -118,9 +118,9 @@ def _place(event: Event) -> tuple[Any, ...]:
 
 
 def _check_inside(events: Sequence[Event], facts: LayerFacts, path: Path) -> None:
-    frames, height, width = (facts.shape[facts.axes.index(letter)] for letter in "TYX")
+    height, width = (facts.shape[facts.axes.index(letter)] for letter in "YX")
     for event in events:
-        inside = 0 <= event.frame < frames and -0.5 <= event.y <= height and -0.5 <= event.x <= width
+        inside = facts.frame_index(event.frame) is not None and -0.5 <= event.y <= height and -0.5 <= event.x <= width
         if not inside:
             raise UserError(
                 f"{path.name} has an event in frame {event.frame} at y {event.y:g}, x {event.x:g}, outside the chosen"

@@ -35,7 +35,7 @@ class EventsLayer:
     facts
         What it is as a movie.
     events
-        Strongest first; their frames are indices.
+        Strongest first, of frames of this movie.
     threshold
         Score from which on events are shown.
     name, metadata
@@ -125,7 +125,7 @@ def _copies(facts: LayerFacts) -> list[dict[str, int]]:
 def _places(events: Sequence[Event], facts: LayerFacts) -> NDArray[np.float64]:
     places = np.zeros((len(events), len(facts.axes)))
     for row, event in zip(places, events, strict=True):
-        for letter, value in (("T", event.frame), ("Y", event.y), ("X", event.x)):
+        for letter, value in (("T", facts.frame_index(event.frame)), ("Y", event.y), ("X", event.x)):
             row[facts.axes.index(letter)] = value
     return places
 

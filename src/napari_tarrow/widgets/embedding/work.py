@@ -247,7 +247,8 @@ def _frames(
             preview, limits = fit.result(), _limits(embedding)
         _colour(colours, frame, preview, embedding)
         if labels is not None:
-            tables.append(pool(read_labels(labels, frame), embedding, frame=frame))
+            number = int(plan.movie.movie.frame_numbers[frame])
+            tables.append(pool(read_labels(labels, frame), embedding, frame=number))
         yield FrameEmbedded(frame, limits, done, len(frames), notices)
         if stopping.is_set():
             break

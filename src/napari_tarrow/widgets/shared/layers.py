@@ -5,6 +5,7 @@ Everything is read from the layer here, in the main thread; workers get a `Movie
 
 from __future__ import annotations
 
+import bisect
 import weakref
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...engine.errors import UserError
 from ...engine.movies import open_movie, sequences
 from ...engine.movies.units import micrometres, seconds
+from .numbering import known_numbers
 from .placing import labelled_axes, laid_over, like
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class LayerFacts:
         Of the layer's data (of its finest level), one length for each letter of `axes`.
     interval : float or None
         Seconds from frame to frame, where the layer says.
+    numbers : tuple of int
+        The number of each frame, increasing: events and tables speak of these, layers of indices (see `frame_index`).
     """
 
     sentence: str
@@ -65,11 +69,17 @@ class LayerFacts:
     source: Movie | None = field(default=None, repr=False)
     shape: tuple[int, ...] = ()
     interval: float | None = None
+    numbers: tuple[int, ...] = field(default=(), repr=False)
 
     @property
     def frames(self) -> int:
         """Number of frames; 0 with a problem."""
         return 0 if self.source is None else len(self.source)
+
+    def frame_index(self, number: int) -> int | None:
+        """Return where along the layer's time axis the frame of this number lies; None where there is none."""
+        index = bisect.bisect_left(self.numbers, number)
+        return index if self.numbers[index : index + 1] == (number,) else None
 
 
 def describe_layer(layer: Layer, axes: str | None = None, deltas: Sequence[int] = (1,)) -> LayerFacts:
@@ -99,7 +109,8 @@ def describe_layer(layer: Layer, axes: str | None = None, deltas: Sequence[int] 
     except UserError as error:
         return LayerFacts(briefly, str(error), known, shape=shape)
     channels = 0 if movie.shape[1] == 1 else movie.shape[1]
-    return LayerFacts(_sentence(movie, deltas), None, known, channels, movie, shape, movie.interval)
+    numbers = tuple(movie.frame_numbers.tolist())
+    return LayerFacts(_sentence(movie, deltas), None, known, channels, movie, shape, movie.interval, numbers)
 
 
 def still_there(viewer: ViewerModel, layer: Layer | weakref.ref[Layer] | None) -> bool:
@@ -175,6 +186,8 @@ def _problem(name: str, axes: str, shape: tuple[int, ...]) -> str | None:
 def _movie(layer: Layer, data: Any, axes: str, shape: tuple[int, ...]) -> Movie:
     movie = open_movie(data, channels=shape[axes.index("C")] if "C" in axes else 0, axes=axes)
     name = "".join("_" if one in "/\\" or not one.isprintable() else one for one in layer.name) or "layer"
+    numbers = known_numbers(plain(layer), len(movie), time_first=axes.startswith("T"))
+    movie = movie if numbers is None else movie.numbered(numbers)
     return replace(movie, name=name, interval=_interval(layer, axes), pixel_size=_pixel_size(layer, axes))
 
 
@@ -197,8 +210,18 @@ def _sentence(movie: Movie, deltas: Sequence[int]) -> str:
     parts.append(f"{channels} channel{'s' * (channels > 1)}")
     if movie.interval is not None:
         parts.append(f"every {duration(movie.interval)}")
+    parts += _numbered(movie)
     pairs = [f"{_pairs(movie, delta)} at delta {delta}" for delta in deltas]
     return f"{', '.join(parts)}; {', '.join(pairs)}"
+
+
+def _numbered(movie: Movie) -> list[str]:
+    """Say how the frames are numbered, where that is not from 0 on without gaps."""
+    first, last = int(movie.frame_numbers[0]), int(movie.frame_numbers[-1])
+    missing = last - first + 1 - len(movie)
+    if first == 0 and not missing:
+        return []
+    return [f"frames {first} to {last}{f' ({missing} missing)' if missing else ''}"]
 
 
 def _pairs(movie: Movie, delta: int) -> str:

@@ -109,13 +109,14 @@ _NETWORK = {
 def file_of(path: str | None, movie: Movie, config: TrainConfig, *, exact: bool = False) -> str | None:
     """Return `path` if the file there is the movie of a layer that says it came from it.
 
-    Sizes are compared, and with `exact` the fingerprints, for which a few frames are read.
+    Sizes and frame numbers are compared, and with `exact` the fingerprints, for which a few frames are read.
     """
     if not path or not Path(path).exists():
         return None
     try:
         found, own = (open_movie(one, channels=config.channels, axes=config.axes) for one in (path, movie))
-        same = found.shape == own.shape and (not exact or fingerprint(found) == fingerprint(own))
+        same = found.shape == own.shape and bool((found.frame_numbers == own.frame_numbers).all())
+        same = same and (not exact or fingerprint(found) == fingerprint(own))
     except UserError:
         return None
     return str(Path(path).resolve()) if same else None
