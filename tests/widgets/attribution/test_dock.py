@@ -152,6 +152,21 @@ def test_the_frame_in_view_comes_first_and_then_its_neighbours(run):
     assert sorted(run.written()) == list(range(11))
 
 
+def test_one_session_makes_all_maps_and_projects_every_frame_once(run, monkeypatch):
+    from napari_tarrow.engine.inference.projections.projector import Projector
+
+    projected: list[int] = []
+    begun: list[Any] = []
+    blocks, begin = Projector.blocks, Projector.__init__
+    monkeypatch.setattr(Projector, "blocks", lambda self, index: projected.append(index) or blocks(self, index))
+    monkeypatch.setattr(Projector, "__init__", lambda *a, **o: begun.append(o["memory"]) or begin(*a, **o))
+    run.viewer.dims.set_current_step(0, 6)
+    run.dock.deltas.setText("1, 3")
+    run.all()
+    assert sorted(projected) == list(range(12))
+    assert len(begun) == 1
+
+
 @pytest.mark.parametrize(("current", "count"), [(0, 1), (0, 300), (299, 300), (120, 300), (999, 7), (3, 7)])
 def test_stretches_hold_every_frame_once_the_current_one_first(current, count):
     frames = [frame for stretch in outwards(current, count) for frame in stretch]

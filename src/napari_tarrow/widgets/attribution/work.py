@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..shared.roomy import roomy
+from ..shared.roomy import left_beside, roomy
 from ..shared.work import Stage, outwards
 
 if TYPE_CHECKING:
@@ -109,10 +109,12 @@ def show_attribution(order: MapOrder, stopping: threading.Event) -> Iterator[Any
     trained = read_trained(order.folder, device)
     movie, overridden = open_for(trained, UseConfig(model=str(order.folder)), order.movie)
     n_frames, _, height, width = movie.movie.shape
-    maps = {delta: roomy((n_frames, height, width), np.float32) for delta in order.deltas}
+    room = roomy((len(order.deltas), n_frames, height, width), np.float32)
+    maps = dict(zip(order.deltas, room, strict=True))
     yield MapsBegun(maps, fingerprint(movie.movie), (*notices, *overridden))
     written: list[tuple[tuple[int, ...], int]] = []
-    for value, frames in _maps(order, trained.network, movie, maps):
+    memory = left_beside(room, device, order.memory)
+    for value, frames in _maps(order, trained.network, movie, maps, memory):
         written.append((frames, value.delta))
         yield value
         if stopping.is_set():
@@ -128,26 +130,17 @@ def _import_features() -> None:
         importlib.import_module("pandas")
 
 
-def _maps(order: MapOrder, model: Any, movie: PreparedMovie, maps: dict[int, Any]) -> Iterator[tuple[MapWritten, Any]]:
+def _maps(
+    order: MapOrder, model: Any, movie: PreparedMovie, maps: dict[int, Any], memory: int | None
+) -> Iterator[tuple[MapWritten, Any]]:
     from ...engine.inference.maps.attribution import attribute
-    from ...engine.movies import sequences
 
-    numbers, n_frames = movie.movie.frame_numbers, len(movie.movie)
-    firsts = {d: sequences(numbers, range(n_frames), model.n_frames, d)[:, 0] for d in order.deltas}
-    total = sum(map(len, firsts.values()))
-    if not all(map(len, firsts.values())):
-        attribute(model, movie, order.deltas)  # says which of them is longer than the movie
-    done = 0
-    for stretch in outwards(order.current, n_frames):
-        wanted = [delta for delta in order.deltas if np.isin(firsts[delta], stretch).any()]
-        if not wanted:
-            continue
-        options: dict[str, Any] = {"kind": order.kind, "class_id": order.class_id, "signed": order.signed}
-        for one in attribute(model, movie, wanted, firsts=list(stretch), memory=order.memory, **options):
-            maps[one.delta][one.frames[0]] = one.map
-            done += 1
-            top = float(np.percentile(np.abs(one.map), 99.9))
-            yield MapWritten(one.delta, one.frames[0], top, done, total, one.notices), one.frames
+    firsts = [frame for stretch in outwards(order.current, len(movie.movie)) for frame in stretch]
+    options: dict[str, Any] = {"kind": order.kind, "class_id": order.class_id, "signed": order.signed}
+    for one in attribute(model, movie, order.deltas, firsts=firsts, memory=memory, **options):
+        maps[one.delta][one.frames[0]] = one.map
+        top = float(np.percentile(np.abs(one.map), 99.9))
+        yield MapWritten(one.delta, one.frames[0], top, one.done, one.total, one.notices), one.frames
 
 
 def _events(order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[Any]:

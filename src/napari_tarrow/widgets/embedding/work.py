@@ -11,7 +11,7 @@ import numpy as np
 
 from ...engine.errors import UserError
 from ..shared.layers import amount
-from ..shared.roomy import roomy
+from ..shared.roomy import left_beside, roomy
 from ..shared.work import Stage, outwards
 
 if TYPE_CHECKING:
@@ -157,9 +157,9 @@ class _Kept:
         return self._array if self._store is None else self._store.path
 
     @property
-    def held(self) -> int:
-        """Bytes of memory that it will take once all frames are there."""
-        return self._array.nbytes
+    def array(self) -> NDArray[np.float32] | None:
+        """The array in memory; None where it is on the disk."""
+        return self._array if self._store is None else None
 
     def has(self, index: int) -> bool:
         """Whether a frame is there."""
@@ -211,15 +211,6 @@ def _check_memory(needed: int, device: torch.device, memory: int | None) -> None
         )
 
 
-def _left_for_work(kept: _Kept, device: torch.device, memory: int | None) -> int | None:
-    """Return the bytes that embedding may plan with: the array takes its memory only when it is written to."""
-    from ...engine.inference.projections.memory import Budget
-
-    if device.type != "cpu" or not kept.held:
-        return memory
-    return Budget(device, memory).total - kept.held
-
-
 def _frames(
     order: EmbeddingOrder, plan: EmbeddingPlan, kept: _Kept, colours: Any, stopping: threading.Event
 ) -> Iterator[Any]:
@@ -230,7 +221,7 @@ def _frames(
     labels = None if order.labels is None else open_labels(order.labels, plan.movie.movie)
     frames = [frame for stretch in outwards(order.current, kept.shape[0]) for frame in stretch]
     missing = [frame for frame in frames if not kept.has(frame)]
-    memory = _left_for_work(kept, plan.model.device, order.memory)
+    memory = left_beside(kept.array, plan.model.device, order.memory)
     steps = embed(plan.model, plan.movie, layer=order.layer, dtype=plan.dtype, frames=missing, memory=memory)
     fit = ComponentFit(min(COLOURS, kept.shape[1]))
     tables, preview, limits = [], None, (0.0, 1.0)

@@ -11,6 +11,7 @@ import numpy as np
 from ...engine.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import DTypeLike, NDArray
 
 _SHARE = 0.4  # of the free memory that one result may take
@@ -35,6 +36,25 @@ def roomy(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
             f"The result takes {size / 1e9:.3g} GB, for which neither memory nor {tempfile.gettempdir()} has room"
             f" ({error.strerror or error}). Take fewer frames, or subsample the movie."
         ) from error
+
+
+def left_beside(result: NDArray[Any] | None, device: torch.device, memory: int | None) -> int | None:
+    """Return the bytes that work may plan with, as engines take it: a result takes its memory only when it is written.
+
+    Parameters
+    ----------
+    result
+        What `roomy` or ``zeros`` gave; None for nothing in memory.
+    device
+        Of the network.
+    memory
+        Bytes that the process may take as a whole; None for most of what is free.
+    """
+    from ...engine.inference.projections.memory import Budget
+
+    if device.type != "cpu" or result is None or isinstance(result, np.memmap):
+        return memory
+    return Budget(device, memory).total - result.nbytes
 
 
 def _free() -> int:

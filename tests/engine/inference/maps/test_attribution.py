@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference import attribute
+from napari_tarrow.engine.inference.maps import attribution
 from napari_tarrow.engine.inference.maps.attribution import MAP_KINDS
 from napari_tarrow.engine.inference.projections.memory import used_memory
-from napari_tarrow.engine.inference.projections.projector import Projector
+from napari_tarrow.engine.inference.projections.projector import ProjectionCache, Projector
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.models.tiles import split
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
@@ -244,6 +245,60 @@ def test_every_frame_is_projected_once(
     list(attribute(model, movie, (1, 2, 3), kind="change"))
 
     assert calls == [0, 1, 2, 3, 4, 5]
+
+
+OUTWARDS = [9, 10, 11, 12, 13, 5, 6, 7, 8, 14, 15, 16, 17, 18, 19, 0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("deltas", [(1,), (4,), (1, 3), (11,)])
+@pytest.mark.parametrize("firsts", [OUTWARDS, OUTWARDS[::-1], [0, 8, 16], [3, 17, 3]])
+def test_in_any_order_every_frame_is_projected_once_and_no_more_are_held_than_said(
+    deltas: tuple[int, ...], firsts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projected: list[int] = []
+    said: list[int] = []
+    held: list[int] = []
+
+    class Watched(ProjectionCache):
+        def __init__(self, projector: Projector, frames_at_once: int) -> None:
+            super().__init__(projector, frames_at_once)
+            said.append(frames_at_once)
+
+        def block(self, index: int, window: Any) -> torch.Tensor:
+            if index not in self._known:
+                projected.append(index)
+            block = super().block(index, window)
+            held.append(len(self._known))
+            return block
+
+    monkeypatch.setattr(attribution, "ProjectionCache", Watched)
+    model, movie = make_model(backbone="id", projection_head="linear"), make_movie((20, 17, 18))
+    expected = {(one.frames, one.delta): one.map for one in attribute(model, movie, deltas)}
+    for one in (projected, said, held):
+        one.clear()
+
+    found = list(attribute(model, movie, deltas, firsts=firsts))
+
+    wanted = dict.fromkeys((first, delta) for first in firsts for delta in deltas if first + delta < 20)
+    if len(set(firsts)) == len(firsts):
+        assert [(one.frames[0], one.delta) for one in found] == list(wanted)
+    assert {(one.frames[0], one.delta) for one in found} == set(wanted)
+    assert sorted(projected) == sorted({index for one in found for index in one.frames})
+    assert said == [max(held)]
+    for one in found:
+        np.testing.assert_array_equal(one.map, expected[one.frames, one.delta])
+
+
+def test_far_apart_sequences_hold_their_own_frames_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[int] = []
+    make = ProjectionCache
+    monkeypatch.setattr(attribution, "ProjectionCache", lambda one, frames: said.append(frames) or make(one, frames))
+    model, movie = make_model(backbone="id", projection_head="linear"), make_movie((30, 17, 18))
+
+    list(attribute(model, movie, 9, firsts=[0, 5, 10]))
+    list(attribute(model, movie, 9))
+
+    assert said == [2, 10]
 
 
 @pytest.mark.parametrize("shape", [(48, 60), (50, 63)])

@@ -134,7 +134,7 @@ def test_frames_are_read_and_made_once_while_they_are_held(monkeypatch, spilled)
     cache = ProjectionCache(projector, 2)
 
     for first in range(3):
-        cache.forget_before(first)
+        cache.forget(first - 1)
         for window, index in itertools.product(projector.windows, (first, first + 1)):
             block = cache.block(index, window)
             close(block, whole(model, noise((70, 50)), index)[:, window.y0 : window.y1, window.x0 : window.x1])
@@ -152,7 +152,7 @@ def test_what_does_not_fit_into_memory_lies_in_a_file_without_a_name(monkeypatch
     projector = Projector(network(), noise((50, 40)))
     cache = ProjectionCache(projector, 2)
     for index in range(4):
-        cache.forget_before(index - 1)
+        cache.forget(index - 2)
         cache.block(index, projector.windows[0])
 
     store = cache._store

@@ -15,7 +15,7 @@ from ..projections.projector import ProjectionCache, Projector
 from .making import MapMaker, Recipe, frame_difference, on_movie_grid, on_prepared_grid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     import torch
@@ -69,7 +69,7 @@ def attribute(
     firsts: Sequence[int] | None = None,
     memory: int | None = None,
 ) -> Iterator[AttributionMap]:
-    """Yield the attribution map of every sequence of a movie, in the order of their first frames.
+    """Yield the attribution map of every sequence of a movie, in the order of their first frames or as `firsts` says.
 
     The backbone runs once per frame, without gradients; only the head is differentiated. Tiles, where a frame does not
     fit into the memory, give the maps that whole frames give.
@@ -102,7 +102,9 @@ def attribute(
         ``gradcam`` as the sum of the frames' maps (their absolute values, unless signed). The other kinds are of all
         frames anyway.
     firsts : sequence of int, optional
-        Indices of the first frames of the sequences that are wanted; all without it.
+        Indices of the first frames of the sequences that are wanted, in the order in which their maps are; all without
+        it. A frame is projected once in any order, but the more sequences lie between two that share it, the more
+        frames are held.
     memory : int, optional
         Bytes the process (on a GPU: what it holds there) may take; without it, most of what is free.
 
@@ -139,25 +141,38 @@ def _maps(
     size = movie.movie.shape[2:]
     maps = 1 if projector.shape[1:] == size else 3  # the last one, and where maps are enlarged, in one or two steps
     projector.leave(fixed + maps * _FLOAT * prod(size), per_pixel)
-    longest = max(frames[-1] - frames[0] for frames, _ in rows) + 1
-    with contextlib.closing(ProjectionCache(projector, longest)) as cache:
-        for done, (frames, delta) in enumerate(rows, 1):
-            cache.forget_before(frames[0])
+    last = {index: number for number, row in enumerate(rows) for index in row.frames}  # that needs the frame
+    with contextlib.closing(ProjectionCache(projector, _most_held(rows, last))) as cache:
+        for number, (frames, delta) in enumerate(rows):
 
             def block(t: int, window: Window, frames: tuple[int, ...] = frames) -> torch.Tensor:
                 return cache.block(frames[t], window)
 
             values = on_prepared_grid(maker.make(projector.windows, block), movie)
+            for index in frames:
+                if last[index] == number:
+                    cache.forget(index)
             if recipe.kind == "evidence_change":
                 values *= frame_difference(movie, frames)
             map = on_movie_grid(values, movie).numpy()
-            yield AttributionMap(frames, map, done, len(rows), delta, projector.take_notices())
+            yield AttributionMap(frames, map, number + 1, len(rows), delta, projector.take_notices())
+
+
+def _most_held(rows: Sequence[_Row], last: Mapping[int, int]) -> int:
+    """Return how many frames are known at once at most, if each is forgotten after the row that needs it last."""
+    held: set[int] = set()
+    most = 0
+    for number, row in enumerate(rows):
+        held.update(row.frames)
+        most = max(most, len(held))
+        held.difference_update(index for index in row.frames if last[index] == number)
+    return most
 
 
 def _planned(n_frames: int, movie: PreparedMovie, deltas: tuple[int, ...], firsts: Sequence[int] | None) -> list[_Row]:
-    """Return every sequence, ordered so that a frame has to be known for a short while only."""
+    """Return every sequence that is wanted, in their order; those with the same first frame together."""
     numbers = movie.movie.frame_numbers
-    wanted = None if firsts is None else set(firsts)
+    places = {first: place for place, first in enumerate(range(len(numbers)) if firsts is None else firsts)}
     rows: list[_Row] = []
     for delta in deltas:
         found = sequences(numbers, range(len(numbers)), n_frames, delta) if delta > 0 else ()
@@ -166,8 +181,8 @@ def _planned(n_frames: int, movie: PreparedMovie, deltas: tuple[int, ...], first
                 f"{movie.movie.name} has no {n_frames} frames that are {delta} apart (delta {delta}): its"
                 f" {len(numbers)} frames are numbered {numbers[0]} to {numbers[-1]}. Give another delta."
             )
-        rows += [_Row(tuple(map(int, row)), delta) for row in found if wanted is None or int(row[0]) in wanted]
-    return sorted(rows, key=lambda row: (row.frames[0], row.delta))
+        rows += [_Row(tuple(map(int, row)), delta) for row in found if int(row[0]) in places]
+    return sorted(rows, key=lambda row: (places[row.frames[0]], row.delta))
 
 
 def _check(model: TimeArrowNet, movie: PreparedMovie, recipe: Recipe) -> None:

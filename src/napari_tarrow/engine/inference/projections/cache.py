@@ -61,12 +61,11 @@ class ProjectionCache:
             self._known.add(index)
         return self._store.get(index, window).to(self._projector.device)
 
-    def forget_before(self, index: int) -> None:
-        """Let go of the frames before `index`."""
-        for known in sorted(self._known):
-            if known < index:
-                self._known.remove(known)
-                self._store.forget(known)
+    def forget(self, index: int) -> None:
+        """Let go of a frame, if it is known."""
+        if index in self._known:
+            self._known.remove(index)
+            self._store.forget(index)
 
     def close(self) -> None:
         """Let go of everything."""
