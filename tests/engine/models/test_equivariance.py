@@ -7,7 +7,8 @@ from itertools import permutations
 import pytest
 import torch
 
-from napari_tarrow.engine.models import TimeArrowNet
+from napari_tarrow.engine.models import TimeArrowNet, decorrelation_loss
+from napari_tarrow.engine.models.layout import features_last
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -44,3 +45,24 @@ def test_frames_are_projected_by_themselves():
 
     torch.testing.assert_close(together[0], model.project(x[0]))
     torch.testing.assert_close(model.classify(together), model(x))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_in_channels_last_the_equivariant_head_and_its_gradients_are_those_of_the_formula(training):
+    torch.manual_seed(0)
+    model = TimeArrowNet("id", "linear", n_features=6, symmetric=True).double().train(training)
+    plain = torch.rand((3, 2, 6, 5, 7), dtype=torch.float64)
+    pixels = plain.movedim(2, -1).contiguous().movedim(-1, 2)
+    assert features_last(pixels)
+    assert not features_last(plain)
+    results = []
+
+    for maps in (plain, pixels):
+        maps.requires_grad_()
+        model.zero_grad()
+        logits, loss = model.classify(maps), decorrelation_loss(maps)
+        (logits[:, 0].square().sum() + loss).backward()
+        gradients = [p.grad.clone() for p in model.classification_head.parameters()]
+        results.append([logits, loss, maps.grad, *gradients])
+
+    torch.testing.assert_close(*results)

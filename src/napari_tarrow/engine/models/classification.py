@@ -60,8 +60,9 @@ class ClassificationHead(nn.Module):
         """Return the logits (B, T) of `projections`, (B, T, F, h, w); from the pooling on at least in float32."""
         maps = self._maps(projections)
         exact = torch.promote_types(maps.dtype, torch.float32)
-        if features_last(maps):  # so that the gradient is laid out as the maps are
-            pooled = maps.movedim(-3, -1).flatten(-3, -2).mean(-2, dtype=exact)[..., None, None]
+        if features_last(maps):  # so that the gradient is laid out as the maps are; divided where it is small
+            pixels = maps.movedim(-3, -1).flatten(-3, -2)
+            pooled = (pixels.sum(-2, dtype=exact) / pixels.shape[-2])[..., None, None]
         else:
             pooled = maps.mean((-2, -1), keepdim=True, dtype=exact)
         return self._after_pooling(pooled).flatten(1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch.autograd.function import once_differentiable
 
 from .layout import features_last
 
@@ -30,9 +33,25 @@ def decorrelation_loss(projections: torch.Tensor) -> torch.Tensor:
         exact = torch.promote_types(projections.dtype, torch.float32)
         if features_last(maps):  # nothing is copied, and the gradient comes back in the same format
             pixels = maps.movedim(1, -1).flatten(1, 2).to(exact)
-            similarity = pixels.transpose(1, 2) @ pixels / TEMPERATURE
+            similarity = _Gram.apply(pixels) / TEMPERATURE
         else:
             rows = maps.flatten(2).to(exact)
             similarity = rows @ rows.transpose(1, 2) / TEMPERATURE
         own = torch.softmax(similarity, dim=-1).diagonal(dim1=-2, dim2=-1)
         return -torch.log(own + 1e-10).mean()
+
+
+class _Gram(torch.autograd.Function):
+    """`X^T X` of matrices (N, pixels, F); its gradient is one product, where autograd would take two and a sum."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        return x.transpose(1, 2) @ x
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+        (x,) = ctx.saved_tensors
+        result: torch.Tensor = x @ (gradient + gradient.transpose(1, 2))
+        return result
