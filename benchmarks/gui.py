@@ -3,7 +3,7 @@
     python scripts/display.py python benchmarks/gui.py --seconds 60
 
 Trains on the bundled movie in the dock of a real viewer. Meanwhile a timer of 10 ms runs in the main thread; how much
-later than asked it rings is what a user feels. *busy* is the processor time of the main thread between two rings (99 %):
+later than asked it rings is what a user feels. *busy* is the main thread's processor time between two rings (99 %):
 what is late beyond it waited for other threads or programs. The rows that scroll go through the movie, four frames a
 second, which keeps the main thread busy by itself: the first row does so without any training. Then the same training
 runs without a window, in a process of its own, with all cores and with as many threads as the dock takes.
@@ -46,7 +46,7 @@ def main() -> int:
     cores = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as home:
         os.environ.update(HOME=home, USERPROFILE=home, NAPARI_CONFIG=str(Path(home) / "settings.yaml"))
-        rows = [_in_dock(arguments.seconds, trains=trains, live=live, scrolls=scrolls) for trains, live, scrolls in ROWS]
+        rows = [_in_dock(arguments.seconds, *row) for row in ROWS]
     print(f"\n{'late by (ms)':<32}{'50 %':>8}{'90 %':>8}{'99 %':>8}{'largest':>9}{'busy':>8}{'rings':>8}{'pairs/s':>9}")
     for row in rows:
         cells = "".join(f"{row[key]:>8.1f}" for key in ("p50", "p90", "p99"))
@@ -55,7 +55,7 @@ def main() -> int:
         done = _process(arguments.seconds, threads)
         print(f"{f'no window, {threads} threads':<32}{'':>49}{done['speed']:>9.0f}")
     worst = max(row["p99"] for row in rows if not row["scrolls"])
-    print(f"\nUnless somebody scrolls, 99 of 100 rings are late by less than {worst:.1f} ms; the target is {TARGET:.0f} ms.")
+    print(f"\nUnless somebody scrolls, 99 of 100 rings are late by less than {worst:.1f} ms; target: {TARGET:.0f} ms.")
     return int(worst >= TARGET)
 
 
@@ -66,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _in_dock(seconds: float, *, trains: bool, live: bool, scrolls: bool) -> dict[str, Any]:
+def _in_dock(seconds: float, trains: bool, live: bool, scrolls: bool) -> dict[str, Any]:
     import napari
     import numpy as np
     from qtpy.QtCore import Qt, QTimer

@@ -59,7 +59,7 @@ class _Layer(nn.Module):
         frames = x.shape[1]
         if frames == 2 and features_last(x):
             weights = self.L.weight, self.G.weight / frames, self.L.bias + self.G.bias
-            y = _TwoFrames.apply(x.movedim(2, -1), *weights).movedim(-1, 2)
+            y: torch.Tensor = _TwoFrames.apply(x.movedim(2, -1), *weights).movedim(-1, 2)  # type: ignore[no-untyped-call]
             return F.leaky_relu(self.norm(y.flatten(0, 1)), inplace=True).view(y.shape) if self.active else y
         pixels = x.permute(0, 3, 4, 1, 2)
         y = self.L(pixels) + self.G(pixels).mean(-2, keepdim=True)
@@ -91,7 +91,7 @@ class _TwoFrames(torch.autograd.Function):
         return _plus_and_minus(F.linear(even, both, bias.to(x.dtype)), F.linear(odd, half))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of x, own, common and bias."""
         even, odd, half, both = ctx.saved_tensors

@@ -33,7 +33,7 @@ def decorrelation_loss(projections: torch.Tensor) -> torch.Tensor:
         exact = torch.promote_types(projections.dtype, torch.float32)
         if features_last(maps):  # nothing is copied, and the gradient comes back in the same format
             pixels = maps.movedim(1, -1).flatten(1, 2).to(exact)
-            similarity = _Gram.apply(pixels) / TEMPERATURE
+            similarity = _Gram.apply(pixels) / TEMPERATURE  # type: ignore[no-untyped-call]
         else:
             rows = maps.flatten(2).to(exact)
             similarity = rows @ rows.transpose(1, 2) / TEMPERATURE
@@ -50,7 +50,7 @@ class _Gram(torch.autograd.Function):
         return x.transpose(1, 2) @ x
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         (x,) = ctx.saved_tensors
         result: torch.Tensor = x @ (gradient + gradient.transpose(1, 2))
