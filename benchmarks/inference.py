@@ -11,18 +11,14 @@ compared with ours, in time and in value. On a busy machine `--cpu` tells more: 
 from __future__ import annotations
 
 import argparse
-import gc
-import importlib.abc
-import importlib.machinery
 import os
 import statistics
-import sys
 import time
 from typing import TYPE_CHECKING, Any
-from unittest.mock import MagicMock
 
 import numpy as np
 import torch
+from yardsticks import in_turns, ratio, reference_package
 
 from napari_tarrow.engine.devices import keep_freed_memory
 from napari_tarrow.engine.inference.embeddings.embedding import embed
@@ -85,19 +81,19 @@ def _compare(backbone: str, arguments: argparse.Namespace) -> None:
         work["reference: gradcam"] = lambda: [
             reference.gradcam(torch.stack(pixels[index : index + 2])) for index in range(maps)
         ]
-    seconds = _in_turns(work, arguments.rounds, time.process_time if arguments.cpu else time.perf_counter)
+    seconds = in_turns(work, arguments.rounds, clock=time.process_time if arguments.cpu else time.perf_counter)
 
     best = min((name for name in work if name.startswith("bare")), key=lambda name: statistics.median(seconds[name]))
     print(f"\n{backbone}, {arguments.features} features")
     for name, values in seconds.items():
         count = arguments.frames if "gradcam" not in name or "reference" not in name else maps
         print(f"  {name:22s} {count / statistics.median(values):8.2f} frames/s")
-    print(f"  embedding / backbone   {_ratio(seconds, 'embedding', best)}   ({best})")
+    print(f"  embedding / backbone   {ratio(seconds, 'embedding', best)}   ({best})")
     for kind in KINDS:
-        print(f"  {kind + ' / embedding':22s} {_ratio(seconds, kind, 'embedding')}")
+        print(f"  {kind + ' / embedding':22s} {ratio(seconds, kind, 'embedding')}")
     if arguments.reference:
         for ours, theirs in (("embedding", "reference: embedding"), ("gradcam", "reference: gradcam")):
-            print(f"  {theirs} / ours {_ratio(seconds, theirs, ours)}")
+            print(f"  {theirs} / ours {ratio(seconds, theirs, ours)}")
         _agreement(model, reference, movie, pixels)
 
 
@@ -115,24 +111,6 @@ def _bare(model: TimeArrowNet, pixels: list[torch.Tensor], side: int | None) -> 
     return run
 
 
-def _in_turns(work: dict[str, Callable[[], Any]], rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in work}
-    for run in work.values():  # once for what is made when first used
-        run()
-    for _ in range(rounds):
-        for name, run in work.items():
-            gc.collect()
-            start = clock()
-            run()
-            seconds[name].append(clock() - start)
-    return seconds
-
-
-def _ratio(seconds: dict[str, list[float]], above: str, below: str) -> str:
-    ratios = [a / b for a, b in zip(seconds[above], seconds[below], strict=True)]
-    return f"{statistics.median(ratios):5.2f}  ({min(ratios):.2f} to {max(ratios):.2f})"
-
-
 def _agreement(model: TimeArrowNet, reference: Any, movie: PreparedMovie, pixels: list[torch.Tensor]) -> None:
     ours = next(embed(model, movie)).embedding
     with torch.no_grad():
@@ -144,29 +122,13 @@ def _agreement(model: TimeArrowNet, reference: Any, movie: PreparedMovie, pixels
 
 
 def _reference(folder: str, model: TimeArrowNet) -> Any:
-    sys.path.insert(0, folder)
-    sys.meta_path.append(_Absent())
+    reference_package(folder)
     from tarrow.models import TimeArrowNet as Reference
 
     names = ("backbone", "projection_head", "classification_head", "n_frames", "n_features", "n_input_channels")
     reference = Reference(**{name: model.kwargs[name] for name in names}, device="cpu", symmetric=True)
     reference.load_state_dict(model.state_dict())
     return reference.eval()
-
-
-class _Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Puts a stand-in where the reference imports a package that is not installed; U-Nets need none of them."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name.partition(".")[0] not in ("torchvision", "dill", "imageio", "gputil", "configargparse", "git"):
-            return None
-        return importlib.machinery.ModuleSpec(name, self, is_package=True)
-
-    def create_module(self, spec: Any) -> Any:
-        return MagicMock(__path__=[], __spec__=spec, __name__=spec.name)
-
-    def exec_module(self, module: Any) -> None:
-        pass
 
 
 if __name__ == "__main__":

@@ -56,9 +56,18 @@ class Objective:
         sums : (7,) float32
             Sums over the B * P sequences, detached; `metrics` turns them into means.
         """
+        return self.judge(model, self.project(model, clips), clips, labels)
+
+    def project(self, model: TimeArrowNet, clips: torch.Tensor) -> torch.Tensor:
+        """Return the projections (B * K, F, h, w) of the clips' frames."""
         with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.autocast):
-            frames = clips.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-            projections = model.project(frames)
+            return model.project(clips.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+
+    def judge(
+        self, model: TimeArrowNet, projections: torch.Tensor, clips: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return loss and sums, as a call does, from the projections of the clips' frames."""
+        with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.autocast):
             logits = self._logits(model, projections.unflatten(0, clips.shape[:2]), labels)
         target = labels.flatten()
         cross_entropy = functional.cross_entropy(logits.float(), target)
