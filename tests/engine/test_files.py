@@ -11,7 +11,7 @@ import pytest
 
 from napari_tarrow.engine import files
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.files import make_folder, read_yaml, replacing, write_json, write_text, write_yaml
+from napari_tarrow.engine.files import in_words, make_folder, read_yaml, replacing, write_json, write_text, write_yaml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +138,13 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
     locked.chmod(stat.S_IRUSR | stat.S_IXUSR)
     with pytest.raises(UserError, match="cannot be written to"):
         make_folder(locked)
+
+
+def test_amounts_are_written_in_words() -> None:
+    assert [in_words(size) for size in (12, 999.7, 5.19e7, 8.6e9, 3e12)] == [
+        "12 bytes",
+        "1 kB",
+        "51.9 MB",
+        "8.6 GB",
+        "3 TB",
+    ]

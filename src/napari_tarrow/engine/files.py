@@ -193,6 +193,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
+def in_words(size: float) -> str:
+    """Write an amount of bytes: ``1.2 GB``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+def other_temporary_folder() -> str:
+    """Say, within a sentence, how temporary files get to another disk."""
+    variable = "TEMP" if os.name == "nt" else "TMPDIR"  # what Python's tempfile asks for there
+    return f"set the environment variable {variable} to a folder on a larger disk and start again"
+
+
 def make_folder(path: Path) -> None:
     """Make a folder and its parents; a folder that is there already is fine.
 

@@ -15,6 +15,7 @@ import torch
 
 from ..devices import free_memory
 from ..errors import UserError
+from ..files import in_words, other_temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -151,8 +152,8 @@ def _buffer(count: int, dtype: np.dtype, device: torch.device) -> Iterator[tuple
     folder = Path(tempfile.gettempdir())
     if size > 0.9 * shutil.disk_usage(folder).free:
         raise UserError(
-            f"The movies need {size / 1e9:.1f} GB, more than fits in memory or in {folder}. Use fewer frames"
-            " (--n_images), --subsample 2, or set TMPDIR to a larger disk."
+            f"The movies need {in_words(size)}, more than fits in memory or in {folder}, the folder for temporary"
+            f" files. Use fewer frames (n_images) or subsample 2, or {other_temporary_folder()}."
         )
     with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as temporary:
         yield np.memmap(Path(temporary) / "frames", dtype, "w+", shape=(count,)), "disk"

@@ -174,7 +174,7 @@ def test_notices_come_with_the_frame_in_which_it_happened(model, monkeypatch, ti
 
 def test_whole_frames_have_to_fit_into_the_memory(model):
     movie = movie_of(np.zeros((2, 3000, 3000), np.uint8))
-    with pytest.raises(UserError, match=r"memory of 0\.8 GB .* 3000 x 3000 pixels: at least"):
+    with pytest.raises(UserError, match=r"memory of 800 MB .* 3000 x 3000 pixels: at least"):
         next(embed(model, movie, memory=8 * 10**8))
 
 

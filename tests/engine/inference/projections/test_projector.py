@@ -168,11 +168,13 @@ def test_a_full_disk_is_told(monkeypatch):
     cache = ProjectionCache(projector, 2)
     with contextlib.closing(cache._store._file):
         cache._store._file = _Full()
-    with pytest.raises(UserError, match=r"do not fit into .*No space left.*TMPDIR"):
+    with pytest.raises(
+        UserError, match=r"do not fit into .*the folder for temporary files.*No space left.*(TMPDIR|TEMP) to"
+    ):
         cache.block(0, projector.windows[0])
 
     monkeypatch.setattr(caching.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 10}))
-    with pytest.raises(UserError, match=r"Projections take .* GB, more than"):
+    with pytest.raises(UserError, match=r"Projections take 64 kB, more than .* and than the 10 bytes that are free"):
         ProjectionCache(projector, 2)
 
 
@@ -241,13 +243,18 @@ def test_less_memory_makes_smaller_tiles_down_to_a_least_that_is_named(taken):
 
     assert counts[0] == 1 < counts[1] < counts[2]
     with pytest.raises(
-        UserError, match=r"A memory of 0\.3 GB .* 3000 x 4000 pixels: at least 0\.\d GB are needed"
+        UserError, match=r"A memory of 300 MB .* 3000 x 4000 pixels: at least \d+ MB are needed"
     ) as error:
         _ = Projector(model, movie, memory=3 * 10**8).windows
     named = float(str(error.value).split("at least ")[1].split()[0])
-    assert len(Projector(model, movie, memory=int(named * 1e9)).windows) > counts[2]
+    assert len(Projector(model, movie, memory=int(named * 1e6)).windows) > counts[2]
     with pytest.raises(UserError):
-        _ = Projector(model, movie, memory=int((named - 0.1) * 1e9)).windows
+        _ = Projector(model, movie, memory=int(0.95 * named * 1e6)).windows
+
+
+def test_a_tiny_memory_is_called_what_it_is():
+    with pytest.raises(UserError, match=r"A memory of 1 kB does not suffice .* at least [\d.]+ [MG]B are needed"):
+        _ = Projector(network(), noise((60, 50)), memory=1000).windows
 
 
 def test_memory_that_is_left_to_others_is_not_used(taken):

@@ -14,7 +14,7 @@ from napari_tarrow.engine.inference.stores import Calibration, ZarrStore, open_s
 from napari_tarrow.engine.inference.stores import ome_layout as module
 from napari_tarrow.engine.inference.stores.assembly import Assembly
 from napari_tarrow.engine.inference.stores.ledger import Ledger, read_ledger
-from napari_tarrow.engine.inference.stores.space import check_apart, in_words
+from napari_tarrow.engine.inference.stores.space import check_apart
 from napari_tarrow.engine.movies import open_movie
 
 if TYPE_CHECKING:
@@ -313,16 +313,6 @@ def test_an_output_never_lies_in_what_it_is_made_from(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=said):
             check_apart(output, [("movie", movie)])
     check_apart(tmp_path / "movie.zarr", [("movie", movie)])
-
-
-def test_amounts_are_written_in_words() -> None:
-    assert [in_words(size) for size in (12, 999.7, 5.19e7, 8.6e9, 3e12)] == [
-        "12 bytes",
-        "1 kB",
-        "51.9 MB",
-        "8.6 GB",
-        "3 TB",
-    ]
 
 
 def test_the_settings_lie_in_the_metadata_for_people(tmp_path: Path) -> None:

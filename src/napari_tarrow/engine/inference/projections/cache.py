@@ -12,6 +12,7 @@ import torch
 
 from ...devices import free_memory, give_memory_back
 from ...errors import UserError
+from ...files import in_words, other_temporary_folder
 
 if TYPE_CHECKING:
     from ...models.tiles import Window
@@ -139,8 +140,8 @@ class _InFile:
                 data = data[self._file.write(data) :]
         except OSError as error:
             raise UserError(
-                f"Projections do not fit into {self._folder} ({error.strerror}). Free some space there, set TMPDIR to"
-                " a larger disk, or give more memory."
+                f"Projections do not fit into {self._folder}, the folder for temporary files ({error.strerror})."
+                f" {_advice()}"
             ) from error
 
     def get(self, index: int, window: Window) -> torch.Tensor:
@@ -168,6 +169,10 @@ def _check_space(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UserError(
-            f"Projections take {size / 1e9:.1f} GB, more than the memory given and than the {free / 1e9:.1f} GB that"
-            f" are free in {folder}. Give more memory, set TMPDIR to a larger disk, or use subsample."
+            f"Projections take {in_words(size)}, more than there is memory for and than the {in_words(free)} that are"
+            f" free in {folder}, the folder for temporary files. {_advice()}"
         )
+
+
+def _advice() -> str:
+    return f"Free some space there, {other_temporary_folder()}, allow more memory, or use subsample."

@@ -10,6 +10,7 @@ import torch
 
 from ...devices import give_memory_back, keep_freed_memory, out_of_memory
 from ...errors import UserError
+from ...files import in_words
 from ...models.tiles import Tiles, Window, split
 from .cache import ProjectionCache
 from .memory import Budget, bytes_per_pixel
@@ -210,12 +211,12 @@ class Projector:
         return _FLOAT * self.movie.shape[1] * height * width
 
     def _too_little(self, budget: Budget, missing: int) -> UserError:
-        least = math.ceil((budget.total + missing / _USABLE) / 1e8) / 10
+        least = in_words(1.005 * (budget.total + missing / _USABLE))  # rounded, it still suffices
         height, width = self.movie.shape[2:]
-        given = f"A memory of {budget.total / 1e9:.1f} GB" if budget.given else "The memory that is free"
+        given = f"A memory of {in_words(budget.total)}" if budget.given else "The memory that is free"
         return UserError(
             f"{given} does not suffice for frames of {height} x {width} pixels: at least"
-            f" {least:.1f} GB are needed. {'Give more' if budget.given else 'Close other programs'}, or use subsample."
+            f" {least} are needed. {'Give more' if budget.given else 'Close other programs'}, or use subsample."
         )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from ...files import in_words
 from .calibration import Calibration
 from .filling import EmbeddingPlan, fill, plan_embedding
 from .identity import embedding_settings
 from .image import ImageStore, StoredPart, stored_parts
 from .ome_zarr import ZarrStore, open_store
-from .space import check_apart, check_space, in_words
+from .space import check_apart, check_space
 from .tif import TifStore, open_tif_store
 
 __all__ = [

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from ...errors import UserError
-from ...files import user_path
+from ...files import in_words, user_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,12 +66,3 @@ def check_apart(path: Path, sources: Iterable[tuple[str, str | Path]]) -> None:
 def stored_bytes(folder: Path) -> int:
     """Count the bytes of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def in_words(size: float) -> str:
-    """Write an amount of bytes: ``1.2 GB``."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"
