@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import threading
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from napari_tarrow.engine.training import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from napari_tarrow.engine.training import Update
@@ -259,12 +259,111 @@ def test_it_learns_that_a_square_grows_and_not_that_it_does_not(tiny: Make, movi
     assert still.val.loss > 0.6
 
 
-def test_minutes_fix_the_number_of_steps(tiny: Make) -> None:
-    updates = list(train(tiny(minutes=0.02, epochs=7)))
-    run = yaml.safe_load((folder_of(updates) / "run.yaml").read_text())
-    plan = run["plan"]
-    assert updates[0].steps == plan["epochs"] * plan["steps_per_epoch"]
-    assert len(epochs(updates)) == plan["epochs"]
+@dataclass
+class Clock:
+    """Time that only steps and validations take; `slowness` says how many times as long they take at a time."""
+
+    slowness: Callable[[float], float] = lambda now: 1.0
+    now: float = 1000.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def take(self, seconds: float) -> None:
+        self.now += seconds * self.slowness(self.now - 1000)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Let a training step take a second and validation half of one; measured before the start, all takes longer."""
+    from napari_tarrow.engine.training import loop, plan, session
+
+    one = Clock()
+    for module in (loop, session):
+        monkeypatch.setattr(module, "time", one)
+    monkeypatch.setattr(plan, "_shortest", lambda step, device: 10.0)
+    trained, validated = session.Session.train_step, loop._validate
+
+    def train_step(self: Any) -> None:
+        trained(self)
+        one.take(1.0)
+
+    def validate(session: Any, showcase: Any, control: Control) -> Any:
+        one.take(0.5 * (not control.stopping))
+        return (yield from validated(session, showcase, control))
+
+    monkeypatch.setattr(session.Session, "train_step", train_step)
+    monkeypatch.setattr(loop, "_validate", validate)
+    return one
+
+
+LONG = {
+    "minutes": 1.0,
+    "train_samples_per_epoch": 400,
+    "val_samples_per_epoch": 4,
+    "lr_scheduler": "onecycle",
+    "keep": "last",
+}
+
+
+@pytest.mark.parametrize("kind", ["onecycle", "cyclic", "plateau"])
+def test_minutes_are_used_and_kept_whatever_the_measurement_before_the_start(
+    tiny: Make, clock: Clock, kind: str
+) -> None:
+    updates = list(train(tiny(**{**LONG, "lr_scheduler": kind})))
+    finished = updates[-1]
+    assert updates[0].steps < 8
+    assert 55 < finished.seconds < 65
+    assert finished.reason == "done"
+    ended = [u for u in updates if isinstance(u, EpochEnded)]
+    assert ended[-1].epoch == ended[-1].epochs == finished.epochs
+    assert ended[-1].train.steps > 45
+    seen = [u for u in updates if isinstance(u, Progress)]
+    assert seen[-1].step == seen[-1].steps
+    if kind == "onecycle":
+        assert ended[-1].train.lr < 0.05 * max(u.train.lr for u in ended)
+
+
+def test_minutes_are_kept_on_a_machine_that_becomes_slower(tiny: Make, clock: Clock) -> None:
+    clock.slowness = lambda seconds: 0.5 if seconds < 20 else 2.5
+    updates = list(train(tiny(**LONG)))
+    assert 54 < updates[-1].seconds < 66
+
+
+@pytest.mark.parametrize("at", [3, 24])
+def test_a_run_of_minutes_is_resumed_digit_for_digit(tiny: Make, clock: Clock, at: int) -> None:
+    whole = epochs(train(tiny(**LONG)))
+    control, updates = Control(), []
+    clock.now = 1000.0
+    for update in train(tiny(**LONG), control):
+        updates.append(update)
+        if isinstance(update, Progress) and update.step >= at:
+            control.stop()
+    assert updates[-1].reason == "stopped"
+    clock.now += 1000
+    assert epochs(updates) + epochs(resume(folder_of(updates))) == whole
+
+
+def test_a_new_plan_is_stored_before_its_steps(tiny: Make, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed anywhere, a run repeats what it had decided, however fast the machine then is."""
+    from napari_tarrow.engine.training import session
+
+    seen: dict[int, Any] = {}
+    trained = session.Session.train_step
+
+    def spy(self: Any) -> None:
+        stored = self.folder / "checkpoints/last.pt"
+        if stored.exists():
+            course, now = torch.load(stored, weights_only=True)["course"], asdict(self._pace.course)
+            measured = {"since_step", "since_seconds", "step_seconds", "between_seconds"}
+            seen[self.step] = all(course[name] == now[name] for name in course.keys() - measured)
+        trained(self)
+
+    monkeypatch.setattr(session.Session, "train_step", spy)
+    clock.slowness = lambda seconds: 0.5 if seconds < 20 else 2.5
+    list(train(tiny(**LONG)))
+    assert len(seen) > 10
+    assert all(seen.values())
 
 
 def test_training_can_start_from_another_model(tiny: Make) -> None:
@@ -400,7 +499,9 @@ def test_a_step_that_does_not_fit_is_refused_before_it_is_taken(
     tiny: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("napari_tarrow.engine.training.plan.free_memory", lambda device: 10_000_000)
-    with pytest.raises(UserError, match=r"needs about 0\.\d GB of memory.*Lower batchsize \(to \d+, say\)"):
+    with pytest.raises(
+        UserError, match=r"needs about [\d.]+ MB of memory, and 10 MB are free.*Lower batchsize \(to \d+, say\)"
+    ):
         list(train(tiny(batchsize=256)))
     assert not (tmp_path / "runs").exists()
 
@@ -520,5 +621,5 @@ def test_what_memory_lacked_is_said(tiny: Make, monkeypatch: pytest.MonkeyPatch)
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has")
 
     monkeypatch.setattr(loop.Session, "train_step", too_much)
-    with pytest.raises(NotEnoughMemoryError, match=r"2\.50 GiB more were needed, \d+\.\d GB are free"):
+    with pytest.raises(NotEnoughMemoryError, match=r"2\.50 GiB more were needed, [\d.]+ [MG]B are free"):
         list(train(tiny()))

@@ -79,7 +79,7 @@ class Engine:
             self.closed += 1
 
     def _progress(self, step: int) -> Progress:
-        return Progress(step, 40, 1, 4, "train", 0.7, 0.5, 1e-3, 400.0, 30.0)
+        return Progress(step, 40, 1, 4, "train", 0.7, 0.5, 1e-3, 400.0, 30.0, step / 10)
 
 
 @pytest.fixture

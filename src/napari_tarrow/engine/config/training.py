@@ -214,7 +214,7 @@ class TrainConfig(Options):
     )
     minutes: float | None = option(
         None,
-        "Train about so many minutes instead of a number of epochs: a short measurement fixes the number of steps.",
+        "Train about so many minutes instead of a number of epochs: as many steps as fit.",
         title="Minutes",
         group=TRAINING,
         basic=True,

@@ -25,7 +25,8 @@ _DAMAGE = (RuntimeError, KeyError, TypeError, ValueError, AttributeError)
 class Checkpoint:
     """Where a run stands.
 
-    `sums` are those of the epoch at hand; `seconds` counts the training time so far.
+    `sums` are those of the epoch at hand; `seconds` counts the training time so far; `course` holds the values of a
+    `Course`, None in checkpoints older than it.
     """
 
     step: int
@@ -34,6 +35,7 @@ class Checkpoint:
     sums: torch.Tensor
     model: dict[str, torch.Tensor]
     optimiser: dict[str, Any]
+    course: dict[str, Any] | None = None
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

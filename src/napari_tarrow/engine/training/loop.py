@@ -16,7 +16,7 @@ import torch
 from ..config import CHANGEABLE
 from ..devices import choose_device, describe, free_memory, give_memory_back, keep_freed_memory, out_of_memory
 from ..errors import NotEnoughMemoryError, UserError
-from ..files import check_writable, sweep, user_path
+from ..files import check_writable, in_words, sweep, user_path
 from ..movies import PreparedMovie, fingerprint
 from .checkpoint import has_checkpoint
 from .control import Control, Interrupted
@@ -167,7 +167,7 @@ def _run(
         needed = step_bytes(config, model, session.objective, batches.train)
         memory = int(needed), free_memory(device)
         control.begin()
-        started = Started(folder, summary, plan.epochs, plan.steps, session.epoch, session.seconds_left, memory)
+        started = Started(folder, summary, session.epochs, session.steps, session.epoch, session.seconds_left, memory)
         told: tuple[Update, ...] = (started, *(Notice(text) for text in (*notices, *footage.notices)))
         with contextlib.closing(_drive(session, Showcase(config, footage), control)) as updates:
             yield from _watched(session, itertools.chain(told, updates))
@@ -190,11 +190,11 @@ def _drive(session: Session, showcase: Showcase, control: Control) -> Generator[
 
     After an error there is the checkpoint of the last epoch, or one of a few minutes ago.
     """
-    config, plan = session.config, session.plan
+    config = session.config
     reason: Literal["done", "stopped", "early"] = "done"
     try:
         yield from example_patches(session)
-        while session.epoch < plan.epochs and not session.out_of_patience:
+        while session.epoch < session.epochs and not session.out_of_patience:
             yield from _train_epoch(session, showcase, control)
             sums = yield from _validate(session, showcase, control)
             if control.stopping:
@@ -202,9 +202,9 @@ def _drive(session: Session, showcase: Showcase, control: Control) -> Generator[
             yield session.end_epoch(sums)
             if session.epoch % config.visual_dataset_frequency == 0 and config.tensorboard:
                 yield from showcase.maps(session.model, session.epoch)
-        if control.stopping and session.epoch < plan.epochs:
+        if control.stopping and session.epoch < session.epochs:
             reason = "stopped"
-        elif session.epoch < plan.epochs:
+        elif session.epoch < session.epochs:
             reason = "early"
         if reason != "stopped":
             yield from _last_pictures(session, showcase, control)
@@ -218,20 +218,23 @@ def _drive(session: Session, showcase: Showcase, control: Control) -> Generator[
 
 def _train_epoch(session: Session, showcase: Showcase, control: Control) -> Iterator[Update]:
     shown, saved = 0.0, time.perf_counter()
-    while session.step_in_epoch < session.plan.steps_per_epoch:
+    session.begin_epoch()
+    while not session.epoch_is_trained:
         yield from _pause(session, showcase, control)
         if control.stopping:
             return
         session.train_step()
+        changed = session.keep_pace()
         now = time.perf_counter()
         if now - shown > _SECONDS_BETWEEN_UPDATES:
             yield session.progress()
             shown = now
-        if now - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+        if changed or now - saved > _SECONDS_BETWEEN_CHECKPOINTS:
             yield session.progress()  # which refuses to save what is no number
             session.save()
             saved = now
-    yield session.progress()
+    yield session.progress()  # which waits for the device
+    session.end_steps()
 
 
 def _pause(session: Session, showcase: Showcase, control: Control) -> Iterator[Update]:
@@ -317,9 +320,9 @@ def _heeding(footage: Footage, control: Control) -> Footage:
 
 def _missing(config: TrainConfig, error: BaseException) -> str:
     """Say what was asked for when memory ran out, and what was free."""
-    free = free_memory(choose_device(config.device, config.gpu)[0]) / 1e9
+    free = in_words(free_memory(choose_device(config.device, config.gpu)[0]))
     asked = re.search(r"ried to allocate ([\d.]+ \w+)", str(error))
-    return f": {asked[1]} more were needed, {free:.1f} GB are free" if asked else f", {free:.1f} GB are free"
+    return f": {asked[1]} more were needed, {free} are free" if asked else f", {free} are free"
 
 
 def _check_unchanged(footage: Footage, record: RunRecord, folder: Path) -> None:

@@ -1,4 +1,7 @@
-"""How long a run is: a short measurement turns minutes into steps and chooses the precision, once, before the start."""
+"""How long a run is: before the start, a short measurement turns minutes into steps and chooses the precision.
+
+With minutes, this is where a run begins; `course` keeps it to the time that was asked for.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import torch
 
 from ..devices import free_memory
 from ..errors import NotEnoughMemoryError
+from ..files import in_words
 from .optimiser import make_optimiser
 
 if TYPE_CHECKING:
@@ -23,9 +27,10 @@ if TYPE_CHECKING:
 
 # With --minutes, an epoch is cut short so that the curve has about so many points, but not below so many steps: every
 # epoch also costs a validation and a checkpoint.
-_EPOCHS_AT_LEAST, _STEPS_AT_LEAST = 25, 5
-# With --minutes, validation takes at most this share of an epoch.
-_VALIDATION_SHARE = 0.1
+EPOCHS_AT_LEAST, STEPS_AT_LEAST = 25, 5
+# With --minutes, validation takes at most this share of an epoch, if so many batches do: fewer say nothing, and the
+# machine may only have been busy when it was measured.
+_VALIDATION_SHARE, _VALIDATION_AT_LEAST = 0.1, 4
 # bfloat16 has to be so many times as fast as 32 bits to be taken.
 _WORTH_IT = 1.1
 # What a step takes, gradients and workspaces included, against what autograd keeps (measured on the CPU).
@@ -37,12 +42,16 @@ _PROBE_STEPS, _PROBE_SECONDS = 5, 5.0
 class Plan:
     """What a run will do, fixed before its first step and stored, so that it can be resumed exactly.
 
+    With minutes, `epochs` and `steps_per_epoch` are what the measurement found; see `course` for what becomes of them.
+
     Attributes
     ----------
     epochs, steps_per_epoch, val_samples : int
     precision : {"32", "bf16"}
     seconds : float
         Expected duration.
+    step_seconds : float
+        Of a step of training.
     """
 
     epochs: int
@@ -50,6 +59,7 @@ class Plan:
     val_samples: int
     precision: str
     seconds: float
+    step_seconds: float = 0.0
 
     @property
     def steps(self) -> int:
@@ -70,8 +80,9 @@ class Plan:
                 raise TypeError(f"{name} is {value!r}")
         if self.precision not in ("32", "bf16"):
             raise TypeError(f"precision is {self.precision!r}")
-        if type(self.seconds) not in (int, float):
-            raise TypeError(f"seconds is {self.seconds!r}")
+        for name in ("seconds", "step_seconds"):
+            if type(getattr(self, name)) not in (int, float):
+                raise TypeError(f"{name} is {getattr(self, name)!r}")
         return self
 
     def values(self) -> dict[str, Any]:
@@ -115,14 +126,14 @@ def make_plan(
     epochs = config.epochs
     if config.minutes is not None:
         total = max(1, int(60 * config.minutes * (1 - _VALIDATION_SHARE) / step))
-        steps = min(steps, max(_STEPS_AT_LEAST, math.ceil(total / _EPOCHS_AT_LEAST)))
+        steps = min(steps, max(STEPS_AT_LEAST, math.ceil(total / EPOCHS_AT_LEAST)))
         epochs = max(1, round(total / steps))
         most = _VALIDATION_SHARE / (1 - _VALIDATION_SHARE) * steps * step / validation * config.batchsize
-        val_samples = max(min(val_samples, int(most)), min(val_samples, config.batchsize))
+        val_samples = min(val_samples, max(int(most), _VALIDATION_AT_LEAST * config.batchsize))
     val_steps = math.ceil(val_samples / config.batchsize)
     seconds = epochs * (steps * step + val_steps * validation)
-    told = f"{_told(config, times, precision)}; a step takes about {needs[precision] / 1e9:.1f} GB of memory"
-    return Plan(epochs, steps, val_samples, precision, seconds), told
+    told = f"{_told(config, times, precision)}; a step takes about {in_words(needs[precision])} of memory"
+    return Plan(epochs, steps, val_samples, precision, seconds, step), told
 
 
 def _faster(times: dict[str, float]) -> str:
@@ -141,7 +152,7 @@ def _that_fit(needs: dict[str, float], free: float, batchsize: int) -> tuple[str
     if not fitting:
         need = min(needs.values())
         raise NotEnoughMemoryError(
-            f"A step of {batchsize} clips needs about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free."
+            f"A step of {batchsize} clips needs about {in_words(need)} of memory, and {in_words(free)} are free."
             f" Lower batchsize (to {max(2, int(0.8 * batchsize * free / need))}, say) or size, or take backbone"
             " unet_16fmaps."
         )

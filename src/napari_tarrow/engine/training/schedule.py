@@ -1,4 +1,4 @@
-"""The learning rate as a function of the step alone, so that a resumed run goes on exactly."""
+"""The learning rate as a function of how far the run is, so that a resumed run goes on exactly."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Schedule:
     steps: int
     steps_per_epoch: int
 
-    def rate(self, step: int, drops: int = 0) -> float:
+    def rate(self, step: float, drops: int = 0) -> float:
         """Return the learning rate of a step (from 0); `drops` counts how often a plateau has lowered it."""
         if self.kind == "cyclic":
             return self._cyclic(step)
@@ -39,13 +39,13 @@ class Schedule:
             return self._onecycle(step)
         return self.lr * _PLATEAU_FACTOR**drops
 
-    def _cyclic(self, step: int) -> float:
+    def _cyclic(self, step: float) -> float:
         """Triangular between lr and 10 lr, the rise scaled by 0.9^cycle (torch's CyclicLR, cycles counted from 1)."""
         cycle = math.floor(1 + step / (2 * self.steps_per_epoch))
         x = abs(step / self.steps_per_epoch - 2 * cycle + 1)
         return self.lr + 9 * self.lr * max(0.0, 1 - x) * 0.9**cycle
 
-    def _onecycle(self, step: int) -> float:
+    def _onecycle(self, step: float) -> float:
         """Cosine from lr / 25 up to lr, then down to lr / 1000 (Smith and Topin 2018)."""
         rise = max(1.0, _WARM_UP * self.steps)
         if step < rise:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..models import write_state
 from .augment import Augmentation, on_device, patches
 from .background import draw_foreground
 from .checkpoint import Checkpoint, damaged, read_checkpoint, write_checkpoint
+from .course import Pace
 from .draws import Stream
 from .objective import PAIRS, Objective, metrics, new_sums
 from .optimiser import make_optimiser
@@ -96,6 +97,9 @@ class Session:
         self._before = 0.0  # seconds trained before this session began
         self._begin = self._last_shown = time.perf_counter()
         self._first_step = self._saved_step = 0
+        self._asked = None if config.minutes is None else 60 * config.minutes
+        longest = max(1, config.train_samples_per_epoch // config.batchsize)
+        self._pace = Pace(plan, self._asked, longest)
         self._latest = Progress(0, plan.steps, 1, plan.epochs, "train", 0.0, 0.0, 0.0, 0.0, plan.seconds)
 
     @property
@@ -109,9 +113,19 @@ class Session:
         return len(self.history)
 
     @property
-    def step_in_epoch(self) -> int:
-        """Steps done of the epoch at hand."""
-        return self.step - self.epoch * self.plan.steps_per_epoch
+    def epochs(self) -> int:
+        """Epochs of the whole run, as far as known."""
+        return self._pace.course.epochs
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run, as far as known."""
+        return self._pace.course.steps
+
+    @property
+    def epoch_is_trained(self) -> bool:
+        """Whether all steps of the epoch at hand are done."""
+        return self.step >= self._pace.course.epoch_end
 
     @property
     def pairs_seen(self) -> int:
@@ -130,6 +144,21 @@ class Session:
         self._optimiser.step()
         self._sums += sums
         self.step += 1
+
+    def begin_epoch(self) -> None:
+        """Measure the speed of training from here."""
+        self._pace.begin_epoch(self.step, self.seconds)
+
+    def end_steps(self) -> None:
+        """Note that validation comes next."""
+        self._pace.end_steps(self.step, self.seconds)
+
+    def keep_pace(self) -> bool:
+        """With minutes: where they would not be kept, change the epoch at hand; return whether that is to be saved."""
+        if not self._pace.off(self.step, self.seconds):
+            return False
+        self._pace.change_epoch(self.step, self.epoch, self.seconds)
+        return True
 
     def forget_speed(self, seconds: float) -> None:
         """Leave so many seconds out of the speed of training: they went into validation."""
@@ -163,15 +192,16 @@ class Session:
         self._shown, self._last_shown = self._sums.clone(), now
         self._latest = Progress(
             step=self.step,
-            steps=self.plan.steps,
+            steps=self.steps,
             epoch=self.epoch + 1,
-            epochs=self.plan.epochs,
+            epochs=self.epochs,
             phase="train",
             loss=recent.loss,
             accuracy=recent.accuracy,
             lr=recent.lr,
             pairs_per_second=pairs / max(seconds, 1e-9),
             seconds_left=self.seconds_left,
+            epochs_done=self._pace.course.epochs_of(self.step, self.epoch),
         )
         return self._latest
 
@@ -193,7 +223,7 @@ class Session:
         best = min((epoch.val.loss for epoch in self.history), default=float("inf"))
         ended = EpochEnded(
             epoch=self.epoch + 1,
-            epochs=self.plan.epochs,
+            epochs=self.epochs,
             train=train,
             val=val,
             is_best=val.loss < best,
@@ -202,6 +232,7 @@ class Session:
             seconds=self.seconds,
         )
         self.history.append(ended)
+        self._pace.next_epoch(self.step, self.epoch, self.seconds)
         self._sums = new_sums(self.model.device)
         self._shown = self._sums.clone()
         if ended.is_best or self.config.keep == "last":
@@ -233,6 +264,7 @@ class Session:
                 sums=self._sums,
                 model=self.model.state_dict(),
                 optimiser=self._optimiser.state_dict(),
+                course=asdict(self._pace.course),
             ),
         )
 
@@ -247,10 +279,10 @@ class Session:
         saved = read_checkpoint(self.folder, self.model)
         if saved is None:
             return
-        done = saved.step - len(saved.history) * self.plan.steps_per_epoch
-        if not 0 <= done <= self.plan.steps_per_epoch or saved.sums.shape != self._sums.shape:
+        if saved.sums.shape != self._sums.shape:
             raise damaged(self.folder)
         try:
+            self._pace.go_on(saved.course, saved.step, len(saved.history), saved.seconds)
             self._optimiser.load_state_dict(saved.optimiser)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise damaged(self.folder) from error
@@ -259,7 +291,15 @@ class Session:
         self._sums = saved.sums.to(self._sums.dtype).to(self.model.device)
         self._shown = self._sums.clone()
         self._before = saved.seconds
-        self._latest = replace(self._latest, step=self.step, epoch=self.epoch + 1, seconds_left=self.seconds_left)
+        self._latest = replace(
+            self._latest,
+            step=self.step,
+            steps=self.steps,
+            epoch=self.epoch + 1,
+            epochs=self.epochs,
+            seconds_left=self.seconds_left,
+            epochs_done=self._pace.course.epochs_of(self.step, self.epoch),
+        )
 
     def leave(self) -> None:
         """Write what a stopped run needs to be used and resumed."""
@@ -271,17 +311,24 @@ class Session:
             self.save_weights("model_state.pt")
 
     def _rate(self, step: int) -> float:
-        losses = [epoch.val.loss for epoch in self.history] if self.config.lr_scheduler == "plateau" else []
-        return self._schedule.rate(step, plateau_drops(losses, self.config.lr_patience))
+        kind, course = self.config.lr_scheduler, self._pace.course
+        losses = [epoch.val.loss for epoch in self.history] if kind == "plateau" else []
+        if kind == "cyclic":  # by the epoch, however many steps it has
+            position = course.epochs_of(step, self.epoch) * self.plan.steps_per_epoch
+        else:
+            position = course.position_of(step, self.plan.steps)
+        return self._schedule.rate(position, plateau_drops(losses, self.config.lr_patience))
 
     @property
     def seconds_left(self) -> float:
-        """Estimate the rest from how this session went, at first from the plan."""
-        expected = self.plan.seconds * (1 - self.step / max(1, self.plan.steps))
+        """Estimate the rest from how this session went, at first from the plan; with minutes, by the clock."""
+        if self._asked is not None:
+            return max(0.0, self._asked - self.seconds)
+        expected = self.plan.seconds * (1 - self.step / max(1, self.steps))
         done = self.step - self._first_step
         if done < 3:
             return expected
-        return (time.perf_counter() - self._begin) / done * (self.plan.steps - self.step)
+        return (time.perf_counter() - self._begin) / done * (self.steps - self.step)
 
 
 def make_objective(config: TrainConfig, precision: str) -> Objective:

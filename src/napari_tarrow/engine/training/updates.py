@@ -37,7 +37,10 @@ class Notice:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands, a few times a second; losses are means since the last of these."""
+    """Where training stands, a few times a second; losses are means since the last of these.
+
+    With minutes, `steps` and `epochs` follow the speed of the machine; `epochs_done` has a fraction.
+    """
 
     step: int
     steps: int
@@ -49,6 +52,7 @@ class Progress:
     lr: float
     pairs_per_second: float
     seconds_left: float
+    epochs_done: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,9 @@ class Curve:
     epochs: list[Point] = field(default_factory=list)
     best: int = 0
     total: int = 0
-    _steps_per_epoch: float = 1.0
 
     def start(self, started: Started) -> None:
         """Begin a run; of one that is gone on with, read the epochs that are there already."""
-        self._steps_per_epoch = max(1.0, started.steps / max(1, started.epochs))
         self.total = started.epochs
         if started.first_epoch:
             self.epochs = _read(started.run_folder)[: started.first_epoch]
@@ -56,7 +54,7 @@ class Curve:
         """Add the mean over the last steps of training."""
         if progress.phase != "train" or not progress.step:
             return
-        x = progress.step / self._steps_per_epoch
+        x = progress.epochs_done
         if self.points and x <= self.points[-1][0]:
             return
         self.points.append((x, progress.loss, progress.accuracy))
@@ -67,7 +65,7 @@ class Curve:
         """Add the means of an epoch."""
         train, val = epoch.train, epoch.val
         self.epochs.append(Point(epoch.epoch, train.loss, train.accuracy, val.loss, val.accuracy))
-        self.best = epoch.best_epoch
+        self.best, self.total = epoch.best_epoch, epoch.epochs
 
     def nearest(self, x: float) -> str:
         """Say what is known of the epoch nearest to `x`."""
