@@ -21,6 +21,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog
 
 from napari_tarrow.engine.inference import read_trained
+from napari_tarrow.engine.inference.events import events
 from napari_tarrow.engine.inference.events.events import Event
 from napari_tarrow.engine.inference.events.table import read_events
 from napari_tarrow.engine.inference.maps import attribution as engine
@@ -28,7 +29,7 @@ from napari_tarrow.engine.movies import PreparedMovie, open_movie
 from napari_tarrow.engine.pictures import Inset
 from napari_tarrow.widgets.attribution.event_list import EventList
 from napari_tarrow.widgets.attribution.widget import AttributionWidget
-from napari_tarrow.widgets.attribution.work import MapWritten, Pictured
+from napari_tarrow.widgets.attribution.work import MapSearched, MapWritten, Pictured
 from napari_tarrow.widgets.shared.views import camera
 from napari_tarrow.widgets.shared.work import outwards
 
@@ -110,7 +111,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 def found(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     """Have these events found, whatever the maps."""
     monkeypatch.setattr(
-        "napari_tarrow.engine.inference.events.events.find_events", lambda maps, movie, **options: map_all(maps)
+        "napari_tarrow.engine.inference.events.events.search_events", lambda maps, movie, **options: map_all(maps)
     )
     monkeypatch.setattr("napari_tarrow.engine.inference.events.events.suggest_threshold", lambda events: 5.0)
     return EVENTS
@@ -119,6 +120,21 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
 def map_all(maps: Any) -> list[Event]:
     list(maps)
     return EVENTS
+
+
+@pytest.fixture
+def slow_search(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Let the search for events wait after three steps and before each event, until this is set, or half a minute."""
+    free, search = threading.Event(), events.search_events
+
+    def patient(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for number, one in enumerate(search(*arguments, **options)):
+            yield one
+            if number >= 2:
+                free.wait(30)
+
+    monkeypatch.setattr(events, "search_events", patient)
+    return free
 
 
 def expected(model: Path, movie: np.ndarray, **options: Any) -> np.ndarray:
@@ -377,7 +393,7 @@ def test_what_the_engine_notes_is_said(run, monkeypatch):
 
 
 def test_without_events_that_is_said(run, monkeypatch):
-    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.find_events", lambda maps, movie, **options: [])
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.search_events", lambda *_, **__: [])
     run.all()
     assert run.dock.events.count.text() == "No event stands out."
     assert "cells events" not in run.viewer.layers
@@ -393,6 +409,94 @@ def test_stop_keeps_what_is_done(run, slow):
     assert 1 <= len(done) < 11
     maps = run.viewer.layers["cells evidence"].data
     assert {t for t in range(12) if maps[t].any()} <= set(done)
+
+
+def searched(run: Run) -> list[int]:
+    return [value.done for value in run.values if isinstance(value, MapSearched)]
+
+
+def test_the_bar_moves_while_events_are_looked_for(run, slow_search, until):
+    run.start()
+    until(lambda: len(searched(run)) == 3)
+    assert run.dock.status.text().startswith("Looking for events ... 5 of 11 frames")
+    assert (run.dock.progress.value(), run.dock.progress.maximum()) == (5, 11)
+    slow_search.set()
+    assert run.wait() == "Done: 11 maps are shown."
+    assert searched(run) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 11]
+
+
+def test_stop_ends_the_search_for_events_and_keeps_those_that_are_found(run, slow_search, until):
+    run.start()
+    until(lambda: len(searched(run)) == 3)
+    run.dock.stop.click()
+    assert not run.dock.stop.isEnabled()
+    slow_search.set()
+    assert run.wait() == "Stopped: 11 maps are shown, and the events are those in the first 5 of them."
+    assert searched(run)[-1] == 5
+    frames = run.viewer.layers["cells events"].data[:, 0]
+    assert len(frames)
+    assert max(frames) <= 4
+    assert not any(isinstance(value, Pictured) for value in run.values)
+
+
+def test_after_stop_during_the_maps_the_search_can_be_stopped_as_well(run, monkeypatch, slow_search, until):
+    free, attribute = threading.Event(), engine.attribute
+
+    def patient(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for one in attribute(*arguments, **options):
+            yield one
+            if one.done == 7:
+                free.wait(30)
+
+    monkeypatch.setattr(engine, "attribute", patient)
+    run.start().wait_for(7)
+    run.dock.stop.click()
+    assert not run.dock.stop.isEnabled()
+    free.set()
+    until(lambda: len(searched(run)) == 3)
+    assert run.dock.stop.isEnabled()
+    run.dock.stop.click()
+    slow_search.set()
+    assert "the events are those in the first 5 of them" in run.wait()
+
+
+def test_pictures_end_when_nobody_waits_for_them_any_more(run, found, monkeypatch, until):
+    from napari_tarrow.engine.inference.events import pictures
+
+    draw = pictures.event_inset
+    drawn: list[int] = []
+    free = threading.Event()
+
+    def patient(*arguments: Any) -> Inset:
+        drawn.append(1)
+        if len(drawn) == 3:
+            free.wait(30)
+        return draw(*arguments)
+
+    monkeypatch.setattr(pictures, "event_inset", patient)
+    run.start()
+    until(lambda: len(drawn) == 3)
+    run.dock.stop.click()
+    free.set()
+    run.wait()
+    assert len(drawn) == 3
+
+
+def test_a_removed_movie_ends_the_search_for_events_too(run, slow_search, until):
+    run.start()
+    until(lambda: len(searched(run)) == 3)
+    run.viewer.layers.remove("cells")
+    slow_search.set()
+    assert run.wait() == "The layer cells was removed: the work has ended."
+    assert searched(run)[-1] == 5
+
+
+def test_a_movie_removed_during_the_maps_has_no_events_looked_for(run, slow):
+    run.start().wait_for(1)
+    run.viewer.layers.remove("cells")
+    slow.set()
+    run.wait()
+    assert searched(run) == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import threading
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
@@ -21,7 +20,7 @@ from ..shared.preferences import read_preferences
 from ..shared.views import frame_in_view
 from .event_list import EventList
 from .events_panel import EventsPanel
-from .work import EventsFound, MapOrder, MapsBegun, MapWritten, Pictured, show_attribution
+from .work import EventsFound, MapOrder, MapsBegun, MapSearched, MapWritten, Pictured, Stopping, show_attribution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +44,13 @@ class AttributionWidget(UseDock):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "Show", "TAP attribution of {movie}")
-        self._stopping = threading.Event()
+        self._stopping = Stopping()
         self._facts: LayerFacts | None = None  # of the movie of the job, without its data
         self._order: MapOrder | None = None
         self._shown: dict[int, _ShownMaps] = {}
         self._record: dict[str, Any] = {}
         self._name = ""
-        self._written = 0
+        self._written, self._searched = 0, 0
         self._found: EventList | None = None  # by the job; a csv may have been opened since
         self.deltas = QLineEdit("1")
         self.deltas.setObjectName("deltas")
@@ -117,12 +116,18 @@ class AttributionWidget(UseDock):
             memory=preferences.memory,
         )
         self._facts, self._name = replace(facts, source=None), layer.name
-        self._shown, self._written, self._found = {}, 0, None
-        self._stopping = threading.Event()
+        self._shown, self._written, self._searched, self._found = {}, 0, 0, None
+        self._stopping = Stopping()
         return functools.partial(show_attribution, self._order, self._stopping)
 
     def _stop_work(self) -> None:
-        self._stopping.set()
+        self._stopping.stop()
+
+    def _break_off(self) -> None:
+        self._stopping.stop_all()
+
+    def _stage_begun(self) -> None:
+        self.allow_stop()
 
     def _forget(self) -> None:
         self._order = None
@@ -133,6 +138,8 @@ class AttributionWidget(UseDock):
             self._shown[value.delta].update(self.viewer, value)
         elif isinstance(value, MapsBegun):
             self._add_maps(value)
+        elif isinstance(value, MapSearched):
+            self._searched = value.done
         elif isinstance(value, EventsFound):
             self._add_events(value)
         elif isinstance(value, Pictured) and self.events.shows(self._found):
@@ -176,7 +183,9 @@ class AttributionWidget(UseDock):
         if self._source is not None and not still_there(self.viewer, self._source):
             return f"The layer {self._name} was removed: the work has ended."
         if self._stopped:
-            return f"Stopped: {_maps(self._written)} shown, and the events are those in them."
+            few = self._searched < self._written
+            which = f"the first {self._searched} of them" if few else "them"
+            return f"Stopped: {_maps(self._written)} shown, and the events are those in {which}."
         return f"Done: {_maps(self._written)} shown."
 
     def _chosen_movie(self) -> tuple[Any, LayerFacts] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from ..shared.roomy import left_beside, roomy
 from ..shared.work import Stage, outwards
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
@@ -79,6 +79,14 @@ class MapWritten:
 
 
 @dataclass(frozen=True)
+class MapSearched:
+    """Events were looked for in `done` of `total` maps."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class EventsFound:
     """Events, strongest first, and the threshold that is suggested for them."""
 
@@ -94,11 +102,35 @@ class Pictured:
     inset: Inset
 
 
-def show_attribution(order: MapOrder, stopping: threading.Event) -> Iterator[Any]:
-    """Yield `MapsBegun`, a `MapWritten` for each sequence, `EventsFound`, and a `Pictured` for each strong event.
+class Stopping:
+    """What the user no longer waits for; asked for in one thread, looked at in another.
 
-    Once `stopping` is set no further maps are made, and the events are those of the maps that are there.
+    Attributes
+    ----------
+    maps
+        No further ones are made; the events are those in the maps that are there.
+    events
+        No further maps are searched; the events are those in the maps that were, and get no further pictures.
+    searching
+        Whether all maps are there that there will be, so that whoever stops means the events.
     """
+
+    def __init__(self) -> None:
+        self.maps, self.events = threading.Event(), threading.Event()
+        self.searching = False
+
+    def stop(self) -> None:
+        """End what is done now."""
+        (self.events if self.searching else self.maps).set()
+
+    def stop_all(self) -> None:
+        """End what is done now, and leave out the rest."""
+        self.maps.set()
+        self.events.set()
+
+
+def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
+    """Yield `MapsBegun`, a `MapWritten` for each sequence, `MapSearched`, `EventsFound`, and `Pictured` for the strongest."""
     from ...engine.config import UseConfig
     from ...engine.devices import choose_device
     from ...engine.inference import read_trained
@@ -117,11 +149,12 @@ def show_attribution(order: MapOrder, stopping: threading.Event) -> Iterator[Any
     for value, frames in _maps(order, trained.network, movie, maps, memory):
         written.append((frames, value.delta))
         yield value
-        if stopping.is_set():
+        if stopping.maps.is_set():
             break
+    stopping.searching = True
     yield Stage("Looking for events ...")
     _import_features()
-    yield from _events(order, movie, maps, sorted(written))
+    yield from _events(order, movie, maps, sorted(written), stopping.events)
 
 
 def _import_features() -> None:
@@ -143,25 +176,40 @@ def _maps(
         yield MapWritten(one.delta, one.frames[0], top, one.done, one.total, one.notices), one.frames
 
 
-def _events(order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[Any]:
-    from ...engine.inference.events.events import find_events, suggest_threshold
+def _events(
+    order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written: Sequence[Any], stopping: threading.Event
+) -> Iterator[Any]:
+    from ...engine.inference.events.events import search_events, suggest_threshold
     from ...engine.inference.events.pictures import event_inset, inset_side
     from ...engine.movies.object_radius import object_radius
 
     radius = object_radius(movie)
-    found = find_events(_again(order, maps, written), movie, radius=radius)
+    found: list[Event] = []
+    for one in search_events(_again(order, maps, written, stopping), movie, radius=radius):
+        if isinstance(one, int):
+            yield MapSearched(one, len(written))
+            continue
+        found.append(one)
+        if stopping.is_set():  # what is left is weaker
+            break
     yield EventsFound(tuple(found), suggest_threshold(found))
     for place, event in enumerate(found[:SHOWN]):
+        if stopping.is_set():
+            break
         row = int(np.searchsorted(movie.movie.frame_numbers, event.pair[0]))
         values = _sought(order, maps[event.pair[1] - event.pair[0]][row])
         yield Pictured(place, event_inset(movie.movie, event, values, inset_side(radius)))
 
 
-def _again(order: MapOrder, maps: dict[int, Any], written: Sequence[Any]) -> Iterator[AttributionMap]:
+def _again(
+    order: MapOrder, maps: dict[int, Any], written: Sequence[Any], stopping: threading.Event
+) -> Iterator[AttributionMap]:
     """Yield the maps that were written, in the order of time, as events are sought in them."""
     from ...engine.inference.maps.attribution import AttributionMap
 
     for done, (frames, delta) in enumerate(written, 1):
+        if stopping.is_set():
+            return
         yield AttributionMap(frames, _sought(order, maps[delta][frames[0]]), done, len(written), delta)
 
 

@@ -60,7 +60,9 @@ class UseDock(QWidget):
         self._title = title
         self._source: weakref.ref[Layer] | None = None  # the layer that the job works on
         self._stopped = False
-        self._begin = 0.0
+        self._ending = False  # the work was asked to end, and has not yet
+        self._begin = 0.0  # of the work, or of its latest stage
+        self._stage = ""
         self._notices: list[str] = []  # what the work said of itself
         self.movie = MovieChooser(viewer, "Movie")
         self.model = ModelChooser("Model")
@@ -94,9 +96,10 @@ class UseDock(QWidget):
         except UserError as error:
             self._fail(error)
             return
-        self._source, self._stopped, self._begin = weakref.ref(layer), False, time.monotonic()
-        self._notices = []
-        self.job = Job(work, self._title.format(movie=layer.name), stop=self._stop_work, parent=self)
+        self._source, self._begin = weakref.ref(layer), time.monotonic()
+        self._stopped, self._ending = False, False
+        self._notices, self._stage = [], ""
+        self.job = Job(work, self._title.format(movie=layer.name), stop=self._asked_to_stop, parent=self)
         self.job.yielded.connect(self._value)
         self.job.errored.connect(self._fail)
         self.job.returned.connect(self._returned)
@@ -107,11 +110,21 @@ class UseDock(QWidget):
 
     def end(self) -> None:
         """Ask the work to end, and keep what is done."""
-        if self.job is not None and not self._stopped:
-            self._stopped = True
+        if self.job is not None and not self._ending:
+            self._stopped, self._ending = True, True
             self._say("Stopping ...")
             self.stop.setEnabled(False)
             self.job.stop()
+
+    def leave(self) -> None:
+        """End the work because nobody will look at more of it."""
+        self.end()
+        self._break_off()
+
+    def allow_stop(self) -> None:
+        """Let the work be asked to end once more: a new stage of it has begun."""
+        self._ending = False
+        self.update_buttons()
 
     def update_buttons(self) -> None:
         """Enable what works now, and say what hinders."""
@@ -119,7 +132,7 @@ class UseDock(QWidget):
         why = self._hindrance()
         self.go.setEnabled(not running and why is None)
         self.go.setToolTip(why or "")
-        self.stop.setEnabled(running and not self._stopped)
+        self.stop.setEnabled(running and not self._ending)
         self.progress.setVisible(running)
         for part in (self.movie, self.model, *self._settings()):
             part.setEnabled(not running)
@@ -127,7 +140,7 @@ class UseDock(QWidget):
     def event(self, event: QEvent | None) -> bool:
         """End the work when napari closes the dock: it takes this widget out of it."""
         if event is not None and event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.end()
+            self.leave()
         return bool(super().event(event))
 
     # what a subclass says
@@ -147,6 +160,12 @@ class UseDock(QWidget):
     def _stop_work(self) -> None:
         """Ask the work to end by itself; called in the main thread."""
         raise NotImplementedError
+
+    def _break_off(self) -> None:
+        """Ask the work to leave out what it would still do at its end; called in the main thread."""
+
+    def _stage_begun(self) -> None:
+        """Heed that a new stage of the work has begun."""
 
     def _forget(self) -> None:
         """Let go of what the work was about: it holds the movie's data."""
@@ -201,9 +220,16 @@ class UseDock(QWidget):
 
     # the life of a job
 
+    def _asked_to_stop(self) -> None:
+        """Pass on what the button asks, or the cross in napari's activity dock."""
+        self._stopped = True
+        self._stop_work()
+
     def _value(self, value: Any) -> None:
         if isinstance(value, Stage):
+            self._stage, self._begin = value.sentence, time.monotonic()
             self._say(value.sentence)
+            self._stage_begun()
             return
         self._notices = list(
             dict.fromkeys([*self._notices, *(f"Note: {one}" for one in getattr(value, "notices", ()))])
@@ -218,7 +244,7 @@ class UseDock(QWidget):
     def _how_far(self, done: int, total: int) -> str:
         seconds = time.monotonic() - self._begin
         left = f", {duration(max(1.0, round(seconds / done * (total - done))))} left" if 0 < done < total else ""
-        return f"{done} of {total} frames{left}"
+        return f"{self._stage} {done} of {total} frames{left}".strip()
 
     def _returned(self, result: Any) -> None:
         self._say(" ".join([self._ended(result), *self._notices]))
@@ -242,7 +268,7 @@ class UseDock(QWidget):
             and self._source is not None
             and not still_there(self.viewer, self._source)
         ):
-            self.end()
+            self.leave()
 
     def _say(self, sentence: str, wrong: bool = False) -> None:
         self.status.setText(sentence)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from napari_tarrow.engine.inference.events.events import Event, find_events, suggest_threshold
+from napari_tarrow.engine.inference.events.events import Event, find_events, search_events, suggest_threshold
 from napari_tarrow.engine.inference.maps.attribution import AttributionMap
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
 
@@ -42,6 +42,19 @@ def test_a_division_is_one_event_where_and_when_it_happens(division):
     assert event.frame == 3
     assert (event.y, event.x) == pytest.approx((80, 80), abs=3)
     assert event.score > 0.3
+
+
+def test_the_search_says_how_far_it_is_and_may_be_ended_early(division):
+    movie, maps = division
+    steps = list(search_events(maps, movie, radius=RADIUS))
+    assert [step for step in steps if isinstance(step, int)] == sorted(step for step in steps if isinstance(step, int))
+    assert steps[7] == len(maps)
+    assert steps[8:] == find_events(maps, movie, radius=RADIUS)
+    taken, *others = (step for step in search_events(maps[:1], movie, radius=RADIUS))
+    assert (taken, others) == (1, [])
+    few = list(search_events(iter(maps[:3]), movie, radius=RADIUS))
+    assert few[-1] == find_events(maps[:3], movie, radius=RADIUS)[0]
+    assert find_events(maps, movie, radius=RADIUS, count=0) == []
 
 
 def test_two_processes_apart_in_space_or_in_time_are_two_events():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,11 @@ from .peaks import Scale, peaks_of_maps
 from .processes import processes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ...movies import PreparedMovie
     from ..maps.attribution import AttributionMap
+    from .peaks import Peaks
 
 
 @dataclass(frozen=True)
@@ -73,19 +75,41 @@ def find_events(
     ValueError
         If the maps are not in order.
     """
+    search = search_events(maps, movie, radius=radius)
+    return list(itertools.islice((one for one in search if isinstance(one, Event)), count))
+
+
+def search_events(
+    maps: Iterable[AttributionMap], movie: PreparedMovie, *, radius: float | None = None
+) -> Iterator[int | Event]:
+    """Do what `find_events` does, step by step: yield how many maps were taken so far, then events, strongest first.
+
+    Where `maps` ends early, the events are those in the maps until there.
+    """
     scale = Scale.of(radius if radius is not None else object_radius(movie))
-    layers = list(peaks_of_maps(maps, movie, scale))
+    taken = 0
+
+    def counted() -> Iterator[AttributionMap]:
+        nonlocal taken
+        for one in maps:
+            taken += 1
+            yield one
+
+    layers = []
+    for layer in peaks_of_maps(counted(), movie, scale):
+        layers.append(layer)
+        yield taken
+    yield from _events(layers, movie, scale)
+
+
+def _events(layers: Sequence[Peaks], movie: PreparedMovie, scale: Scale) -> Iterator[Event]:
     numbers = movie.movie.frame_numbers
     edge = np.array(movie.movie.shape[2:]) - 1
-    found = []
     for process in processes(layers, scale):
         layer = layers[process.layer]
         first, second = (int(numbers[index]) for index in layer.frames[:2])
         y, x = np.clip(layer.refined[process.peak], 0, edge)  # blocks may reach beyond the frame
-        found.append(Event(first, round(float(y), 1), round(float(x), 1), process.score, (first, second)))
-        if len(found) == count:
-            break
-    return found
+        yield Event(first, round(float(y), 1), round(float(x), 1), process.score, (first, second))
 
 
 def suggest_threshold(events: Sequence[Event]) -> float:
