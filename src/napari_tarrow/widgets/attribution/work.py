@@ -130,7 +130,7 @@ class Stopping:
 
 
 def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
-    """Yield `MapsBegun`, a `MapWritten` for each sequence, `MapSearched`, `EventsFound`, and `Pictured` for the strongest."""
+    """Yield `MapsBegun`, a `MapWritten` for each sequence, `MapSearched`, `EventsFound`, and `Pictured` events."""
     from ...engine.config import UseConfig
     from ...engine.devices import choose_device
     from ...engine.inference import read_trained

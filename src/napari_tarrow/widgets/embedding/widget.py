@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
+from ...engine.files import in_words
 from ..shared.combo import Combo
 from ..shared.dock import UseDock, note
-from ..shared.layers import amount, describe_layer, laid_over, like, plain, provenance, still_there
+from ..shared.layers import describe_layer, laid_over, like, plain, provenance, still_there
 from ..shared.movie_chooser import LayerList
 from ..shared.preferences import read_preferences
 from ..shared.runs import HEAD_LAYERS
@@ -124,7 +125,7 @@ class EmbeddingWidget(UseDock):
             return ""
         frames, _, height, width = facts.source.shape
         on_disk = self.where.currentText() == _DISK
-        size = amount(size_of(frames, model.features, height, width, on_disk=on_disk))
+        size = in_words(size_of(frames, model.features, height, width, on_disk=on_disk))
         words = f"{model.features} features of {frames} frames of {height} x {width}: {size}"
         if not on_disk:
             return f"{words} of memory (float32)."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...engine.errors import UserError
-from ..shared.layers import amount
+from ...engine.files import in_words
 from ..shared.roomy import left_beside, roomy
 from ..shared.work import Stage, outwards
 
@@ -206,7 +206,7 @@ def _check_memory(needed: int, device: torch.device, memory: int | None) -> None
     left = Budget(torch.device("cpu"), memory if device.type == "cpu" else None).left
     if needed > _LEFT * left:
         raise UserError(
-            f"The embedding takes {amount(needed)} of memory, and about {amount(max(left, 0))} may be taken. Keep it in"
+            f"The embedding takes {in_words(needed)} of memory, and about {in_words(max(left, 0))} may be taken. Keep it in"
             " a zarr on the disk instead."
         )
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LayerFacts",
-    "amount",
     "describe_layer",
     "duration",
     "laid_over",
@@ -154,15 +153,6 @@ def duration(value: float) -> str:
     units = {"d": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3}
     unit = next((unit for unit, length in units.items() if value >= length), "ms")
     return f"{value / units[unit]:.4g} {unit}"
-
-
-def amount(size: float) -> str:
-    """Write a number of bytes for people: ``1.2 GB``."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"
 
 
 def _problem(name: str, axes: str, shape: tuple[int, ...]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .layers import amount
+from ...engine.files import in_words
 
 
 def roughly(seconds: float) -> str:
@@ -25,7 +25,7 @@ def roughly(seconds: float) -> str:
 def cost(seconds: float | None, epochs: int, needed: int, free: int, device: str = "") -> str:
     """Say what a run takes: time per epoch and in all, and the memory of a step against what is free."""
     place = f" on {device}" if device else ""
-    memory = f"a step takes {amount(needed)} of memory, {amount(free)} are free{place}"
+    memory = f"a step takes {in_words(needed)} of memory, {in_words(free)} are free{place}"
     if seconds is None:
         return f"Too large: {memory}."
     return f"{roughly(seconds / max(1, epochs))} per epoch, {roughly(seconds)} in all; {memory}."
