@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_tarrow.engine.config import TrainConfig
 from napari_tarrow.engine.files import write_yaml
 from napari_tarrow.engine.models import PROJECTION_HEADS, TimeArrowNet
-from napari_tarrow.widgets.shared.models import ModelChooser, describe_model, recent_runs, remember_run
+from napari_tarrow.widgets.shared.models import ModelChooser, model_facts, recent_runs, remember_run
 from napari_tarrow.widgets.shared.runs import HEAD_LAYERS, runs_in
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_a_model_of_ours_says_what_it_is(model_folder):
         model_folder / "run.yaml",
         {"format": 1, "config": config.model_dump(mode="json"), "plan": {"epochs": 7}, "movies": [{"name": "hela"}]},
     )
-    facts = describe_model(model_folder)
+    facts = model_facts(model_folder)
     assert facts.sentence == "unet_16fmaps with 4 features; trained on hela at delta 1 and 4, 7 epochs."
     assert (facts.deltas, facts.channels, facts.features, facts.frames) == ((1, 4), 1, 4, 2)
 
@@ -90,22 +90,22 @@ def test_a_model_of_ours_says_what_it_is(model_folder):
 def test_a_model_of_the_reference_says_what_it_is(model_folder):
     movies = ["C:\\data\\a.tif", "/data/b", "/data/c.tif"]
     write_yaml(model_folder / "train_args.yaml", {"input_train": movies, "delta": [2], "epochs": 1})
-    facts = describe_model(model_folder)
+    facts = model_facts(model_folder)
     assert facts.problem is None
     assert facts.sentence == "unet_16fmaps with 4 features; trained on a.tif, b and 1 more at delta 2, 1 epoch."
 
 
 def test_a_model_without_a_word_about_its_training_can_be_used(model_folder):
-    facts = describe_model(model_folder)
+    facts = model_facts(model_folder)
     assert facts.problem is None
     assert facts.deltas == (1,)
 
 
 def test_what_is_no_model_gets_a_sentence(tmp_path, model_folder):
-    assert "is not there" in describe_model(tmp_path / "none").problem
-    assert "model_kwargs.yaml" in describe_model(tmp_path).problem
+    assert "is not there" in model_facts(tmp_path / "none").problem
+    assert "model_kwargs.yaml" in model_facts(tmp_path).problem
     (model_folder / "model_kwargs.yaml").write_text("a: [")
-    assert "no valid YAML" in describe_model(model_folder).problem
+    assert "no valid YAML" in model_facts(model_folder).problem
 
 
 def test_layers_of_a_head_are_those_of_the_network():
@@ -167,8 +167,8 @@ def test_browsing_may_be_given_up(chooser, monkeypatch):
 def test_describing_a_model_loads_no_torch(model_folder):
     code = f"""
 import sys
-from napari_tarrow.widgets.shared.models import describe_model
-assert describe_model({str(model_folder)!r}).problem is None
+from napari_tarrow.widgets.shared.models import model_facts
+assert model_facts({str(model_folder)!r}).problem is None
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)

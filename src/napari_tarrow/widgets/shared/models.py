@@ -9,9 +9,9 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizeP
 
 from .combo import Combo, titled
 from .preferences import read_preferences
-from .runs import ModelFacts, announcer, describe_model, recent_runs, remember_run, runs_in
+from .runs import ModelFacts, announcer, model_facts, recent_runs, remember_run, runs_in
 
-__all__ = ["ModelChooser", "ModelFacts", "describe_model", "recent_runs", "remember_run"]
+__all__ = ["ModelChooser", "ModelFacts", "model_facts", "recent_runs", "remember_run"]
 
 _NONE = "No model yet. Train one in the dock Train TAP, or browse for the folder of a run."
 
@@ -127,7 +127,7 @@ class ModelChooser(QWidget):
 
     def _describe(self) -> None:
         path = self.list.currentData()
-        facts = describe_model(path) if path else None
+        facts = model_facts(path) if path else None
         changed = facts != self._facts
         self._facts = facts
         self.sentence.setText(_NONE if facts is None else facts.problem or facts.sentence)

@@ -105,8 +105,8 @@ def runs_in(folder: Path) -> list[Path]:
     return []
 
 
-def describe_model(folder: str | Path) -> ModelFacts:
-    """Read what a model folder, ours or the reference's, says of itself; the weights are not read."""
+def model_facts(folder: str | Path) -> ModelFacts:
+    """Read what a model folder, ours or the reference's, says of itself at a glance; the weights are not read."""
     path = Path(folder)
     try:
         _check(path)
