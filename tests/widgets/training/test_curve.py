@@ -89,6 +89,18 @@ def test_a_run_that_is_gone_on_with_shows_its_epochs(tmp_path: Path) -> None:
     assert curve.epochs == []
 
 
+def test_epochs_are_read_as_the_engine_reads_them(tmp_path: Path) -> None:
+    from napari_tarrow.engine.training.monitors import MetricsTable
+
+    monitor = MetricsTable(tmp_path / "metrics.csv")
+    for one in (epoch(1, 0.6), epoch(2, float("nan")), epoch(3, 0.55), epoch(4, 0.5)):
+        monitor.take(one)
+    curve = Curve()
+    curve.start(started(tmp_path, first_epoch=3))
+    assert [(one.epoch, one.train_loss) for one in curve.epochs] == [(1, 0.6), (3, 0.55)]
+    assert curve.best == 3
+
+
 @pytest.fixture
 def plot(qtbot: QtBot) -> CurvePlot:
     viewer = ViewerModel()

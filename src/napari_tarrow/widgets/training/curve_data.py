@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import TYPE_CHECKING
+
+from ...engine.inference.descriptions.history import read_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ class Curve:
         """Begin a run; of one that is gone on with, read the epochs that are there already."""
         self.total = started.epochs
         if started.first_epoch:
-            self.epochs = _read(started.run_folder)[: started.first_epoch]
+            self.epochs = _read(started.run_folder, started.first_epoch)
             self.best = min(self.epochs, key=lambda one: one.val_loss).epoch if self.epochs else 0
 
     def add_progress(self, progress: Progress) -> None:
@@ -79,11 +80,8 @@ class Curve:
         )
 
 
-def _read(folder: Path) -> list[Point]:
-    """Read the epochs of a run from what it writes after each; nothing where that is missing or damaged."""
-    try:
-        values = json.loads((folder / "losses.json").read_text(encoding="utf-8"))
-        columns = [map(float, values[part][name]) for part in ("train", "val") for name in ("loss", "accuracy")]
-        return [Point(number, *row) for number, row in enumerate(zip(*columns, strict=True), 1)]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+def _read(folder: Path, count: int) -> list[Point]:
+    """Read the first epochs of a run from what it writes after each; nothing where that is missing or damaged."""
+    history, _ = read_history(folder)
+    epochs = [astuple(epoch) for epoch in (history.epochs if history else ())]
+    return [Point(*epoch) for epoch in epochs if epoch[0] <= count and None not in epoch]
