@@ -56,7 +56,7 @@ class AttributeConfig(UseConfig):
         group=MAPS,
     )
     all_frames: Flag = option(
-        False, "Grad-CAM of all frames instead of the first; other maps are of all frames.", title="All", group=MAPS
+        False, "Grad-CAM of all frames instead of the first; other maps are of all frames.", title="All frames", group=MAPS
     )
     normalize_maps: Flag = option(
         False,
