@@ -206,8 +206,8 @@ def _check_memory(needed: int, device: torch.device, memory: int | None) -> None
     left = Budget(torch.device("cpu"), memory if device.type == "cpu" else None).left
     if needed > _LEFT * left:
         raise UserError(
-            f"The embedding takes {in_words(needed)} of memory, and about {in_words(max(left, 0))} may be taken. Keep it"
-            " in a zarr on the disk instead."
+            f"The embedding takes {in_words(needed)} of memory, and about {in_words(max(left, 0))} may be taken. Keep"
+            " it in a zarr on the disk instead."
         )
 
 
