@@ -23,7 +23,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_tarrow.engine.inference import read_trained
 from napari_tarrow.engine.inference.events import events
 from napari_tarrow.engine.inference.events.events import Event
-from napari_tarrow.engine.inference.events.table import read_events
+from napari_tarrow.engine.inference.events.table import read_events, write_events
 from napari_tarrow.engine.inference.maps import attribution as engine
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
 from napari_tarrow.engine.pictures import Inset
@@ -701,3 +701,28 @@ def test_the_threshold_is_exact_until_the_slider_is_moved(run, found, monkeypatc
     assert panel.threshold == 5.0004
     panel.slider.setValue(0)
     assert panel.threshold == min(event.score for event in EVENTS)
+
+
+@pytest.mark.parametrize(("threshold", "shown"), [(12.5, 0), (0.5, 8), (5.0, 5)])
+def test_what_a_table_says_is_above_its_threshold_is_shown_and_kept(run, tmp_path, monkeypatch, threshold, shown):
+    path = tmp_path / "events.csv"
+    write_events(path, EVENTS, threshold=threshold)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
+    panel = run.dock.events
+    panel.open_button.click()
+    assert panel.count.text().startswith(f"{shown or 'None'} of ")
+    assert int(run.viewer.layers["cells events"].shown.sum()) == shown
+    assert sum(not card.isHidden() for card in panel.gallery.cards) == shown
+    assert panel.slider.value() == {0: 1000, 8: 0, 5: 429}[shown]
+    panel.tick(0, True)
+    assert sum(read_events(path).above) == shown
+
+
+def test_rings_fit_the_objects_of_the_movie(run, found, monkeypatch, until):
+    monkeypatch.setattr("napari_tarrow.engine.movies.object_radius.object_radius", lambda movie: 7.5)
+    run.all()
+    np.testing.assert_allclose(run.viewer.layers["cells events"].size, 30)
+    monkeypatch.setattr("napari_tarrow.engine.movies.object_radius.object_radius", lambda movie: 0.01)
+    run.viewer.layers.remove("cells events")
+    run.all()
+    np.testing.assert_allclose(run.viewer.layers["cells events"].size, 24 / 64)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ...engine.inference.events.events import Event
 
 _WORDS = {True: "yes", False: "no", None: ""}
+_RING = 4.0  # radii of the movie's objects: as on the overlay movie
+_SMALLEST = 64  # rings in a row across the frame: smaller ones would not be seen
 _SYMBOLS = {True: "disc", False: "x", None: "disc"}
 
 
@@ -38,6 +40,8 @@ class EventsLayer:
         Strongest first, of frames of this movie.
     threshold
         Score from which on events are shown.
+    radius
+        Of the movie's objects, in pixels; None where it is not known.
     name, metadata
         Of the new layer.
     """
@@ -50,6 +54,7 @@ class EventsLayer:
         events: Sequence[Event],
         *,
         threshold: float,
+        radius: float | None,
         name: str,
         metadata: dict[str, Any],
     ) -> None:
@@ -72,7 +77,7 @@ class EventsLayer:
                     ndim=len(facts.axes),
                     name=name,
                     features=features,
-                    size=_size(facts),
+                    size=_size(facts, radius),
                     face_color="transparent",
                     border_color="score" if len(coordinates) else "white",
                     border_colormap="plasma",
@@ -137,7 +142,7 @@ def _moved(places: NDArray[np.float64], facts: LayerFacts, copy: dict[str, int])
     return moved
 
 
-def _size(facts: LayerFacts) -> float:
-    """Diameter of a ring in pixels: it should go round a cell, and still be seen where the movie is large."""
-    sides = [facts.shape[facts.axes.index(letter)] for letter in "YX"]
-    return float(np.clip(min(sides) / 8, 22, 40))
+def _size(facts: LayerFacts, radius: float | None) -> float:
+    """Diameter of a ring in pixels: it should go round what divides, and still be seen where the movie is large."""
+    side = min(facts.shape[facts.axes.index(letter)] for letter in "YX")
+    return float(np.clip(side / 8, 22, 40)) if radius is None else max(_RING * radius, side / _SMALLEST)

@@ -89,11 +89,21 @@ class EventsPanel(QWidget):
         if not len(self._list):
             return "No event stands out."
         shown = self._list.count(self.threshold)
+        if not shown:
+            return f"None of the {len(self._list)} events reaches the threshold; lower it to see them."
         pictured = f" The strongest {SHOWN} have pictures." if shown > SHOWN else ""
         return f"{shown} of {len(self._list)} events score at least {self.threshold:.3g}.{pictured}"
 
     def show_events(
-        self, layer: Layer, facts: LayerFacts, events: EventList, threshold: float, name: str, metadata: dict[str, Any]
+        self,
+        layer: Layer,
+        facts: LayerFacts,
+        events: EventList,
+        threshold: float,
+        name: str,
+        metadata: dict[str, Any],
+        *,
+        radius: float | None = None,
     ) -> None:
         """Show events in place of those before; the layer of those before stays.
 
@@ -106,6 +116,8 @@ class EventsPanel(QWidget):
             Of the movie.
         metadata
             Of the new layer.
+        radius
+            Of the movie's objects, in pixels, where it is known.
         """
         self._abandon()
         self._list, self.insets, self._name, self._layer = events, {}, name, None
@@ -117,6 +129,7 @@ class EventsPanel(QWidget):
                 facts,
                 events.events,
                 threshold=self.threshold,
+                radius=radius,
                 name=f"{name} events",
                 metadata={**metadata},
             )
@@ -187,10 +200,10 @@ class EventsPanel(QWidget):
 
     def _move_slider(self, threshold: float) -> None:
         low, high = self._list.range
-        self.threshold = min(max(threshold, low), high)
-        share = (self.threshold - low) / (high - low) if high > low else 0.0
+        self.threshold = max(threshold, low)  # infinite where a table says that all events are below it
+        share = (self.threshold - low) / (high - low) if high > low else float(threshold > high)
         self.slider.blockSignals(True)
-        self.slider.setValue(round(share * _STEPS))
+        self.slider.setValue(round(min(share, 1.0) * _STEPS))
         self.slider.blockSignals(False)
 
     def _abandon(self) -> None:

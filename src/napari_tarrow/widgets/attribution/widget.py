@@ -176,7 +176,9 @@ class AttributionWidget(UseDock):
             shown.finish(self.viewer)
         if layer is not None and still_there(self.viewer, layer) and self._facts is not None:
             self._found = EventList(found.events)
-            self.events.show_events(layer, self._facts, self._found, found.threshold, self._name, self._record)
+            self.events.show_events(
+                layer, self._facts, self._found, found.threshold, self._name, self._record, radius=found.radius
+            )
 
     def _ended(self, result: Any) -> str:
         del result

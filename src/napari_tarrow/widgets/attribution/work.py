@@ -88,10 +88,11 @@ class MapSearched:
 
 @dataclass(frozen=True)
 class EventsFound:
-    """Events, strongest first, and the threshold that is suggested for them."""
+    """Events, strongest first, the threshold that is suggested for them, and the radius of the objects, in pixels."""
 
     events: tuple[Event, ...]
     threshold: float
+    radius: float
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def _events(
         found.append(one)
         if stopping.is_set():  # what is left is weaker
             break
-    yield EventsFound(tuple(found), suggest_threshold(found))
+    yield EventsFound(tuple(found), suggest_threshold(found), radius)
     for place, event in enumerate(found[:SHOWN]):
         if stopping.is_set():
             break
