@@ -68,12 +68,12 @@ def test_a_name_the_terminal_cannot_write_is_escaped() -> None:
     assert (ended.stdout.strip(), ended.stderr) == ("\\u7d30\\udce4", "")
 
 
-def test_ctrl_c_before_anything_began_ends_quietly(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_before_anything_began_is_one_word(capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted() -> int:
         raise KeyboardInterrupt
 
     assert run_command("it", interrupted) == 130
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "Stopped.\n"
 
 
 def test_the_exit_code_is_the_command_s() -> None:

@@ -21,9 +21,9 @@ NOBODY_READS = 141  # what a shell reports for a program that a closed pipe ende
 def run_command(program: str, command: Callable[[], int]) -> int:
     """Run a command and return its exit code.
 
-    A `UserError` is printed as one line on the error stream (2), so is a lack of memory (2); Ctrl-C ends quietly
-    (130), and so does a reader that went away, as in ``... | head`` (141). Every other exception is a fault of the
-    program and passes through.
+    A `UserError` is printed as one line on the error stream (2), so is a lack of memory (2); Ctrl-C ends with
+    one word (130), a reader that went away, as in ``... | head``, without any (141). Every other exception is a fault
+    of the program and passes through.
 
     Parameters
     ----------
@@ -61,6 +61,7 @@ def _checked(program: str, command: Callable[[], int]) -> int:
     except UserError as error:
         return _fail(program, str(error))
     except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
         return INTERRUPTED
     except SystemExit as end:  # --help, --version
         return end.code if isinstance(end.code, int) else 0
@@ -69,7 +70,7 @@ def _checked(program: str, command: Callable[[], int]) -> int:
 
         if not out_of_memory(error):
             raise
-        return _fail(program, "The memory is not enough. Try a smaller --batchsize or --size.")
+        return _fail(program, "The memory is not enough. Close other programs, and run it again.")
 
 
 def _fail(program: str, message: str) -> int:

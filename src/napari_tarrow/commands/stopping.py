@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .running import INTERRUPTED
+from .start import leave
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,8 @@ _MESSAGE = b"\nStopping after this step%s. Once more, and it stops at once.\n"
 def stopping(control: Control, *, saves: bool = True) -> Iterator[None]:
     """Within the block, the first signal asks `control` to stop, the second raises `KeyboardInterrupt`.
 
-    A third ends the process where it stands. Signals that the process was told to ignore (`nohup`) stay ignored;
+    A third ends the process where it stands. After the block the first raises it, even where it ended the process
+    before. Signals that the process was told to ignore (`nohup`) stay ignored;
     outside the main thread, which alone may handle signals, nothing changes. What is said tells whether the work
     `saves` what is done.
     """
@@ -47,7 +49,7 @@ def stopping(control: Control, *, saves: bool = True) -> Iterator[None]:
         yield
     finally:
         for number in mine:
-            signal.signal(number, before[number])
+            signal.signal(number, signal.default_int_handler if before[number] is leave else before[number])
 
 
 def _signals() -> list[signal.Signals]:
