@@ -170,3 +170,40 @@ def test_a_resumed_run_may_change_its_machine_only() -> None:
         {"device": "cpu", "num_workers": 2, "tensorboard": False},
     )
     assert resumed(_parser().read(["--resume", "runs/a"])) == (Path("runs/a"), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        ("epochs: 7\nminutes: 3\n", "", True),
+        ("epochs: 7\nminutes: 3\npreset: interactive\n", "", True),
+        ("epochs: 7\nminutes: 3\n", "--epochs 5", False),
+        ("epochs: 7\nminutes: 3\n", "--minutes 5", False),
+        ("epochs: 7\nminutes: null\n", "", False),
+        ("minutes: 3\n", "", False),
+        ("epochs: 200\nminutes: 3\n", "", False),
+    ],
+)
+def test_a_file_that_gives_both_epochs_and_minutes_is_noted(text: str, words: str, said: bool, tmp_path: Path) -> None:
+    path = tmp_path / "both.yaml"
+    path.write_text(f"input_train: movie.tif\n{text}")
+    _, notices = configured(_parser().read(["-c", str(path), *words.split()]))
+    assert (
+        notices
+        == [f"{path} gives both epochs and minutes; the minutes count. Give --epochs to have it the other way."] * said
+    )
+
+
+def test_the_stored_options_of_a_run_of_minutes_are_not_noted(tmp_path: Path) -> None:
+    import yaml
+
+    config = configure("--sample", "cancer_cell_migration", "--minutes", "3")
+    path = tmp_path / "train_args.yaml"
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    again, notices = configured(_parser().read(["-c", str(path)]))
+    assert (again, notices) == (config, [])
+
+
+def test_values_of_an_option_given_several_times_add_up() -> None:
+    config = configure("--input_train", "a.tif", "--delta", "1", "--delta", "4", "--input_train", "b.tif", "c.tif")
+    assert (config.delta, config.input_train) == ((1, 4), ("a.tif", "b.tif", "c.tif"))

@@ -32,6 +32,8 @@ def configured(namespace: Namespace) -> tuple[TrainConfig, list[str]]:
         _take_sample(namespace.sample, given, from_file)
     if "epochs" in given:
         from_file.pop("minutes", None)  # they would win over the epochs
+    elif "minutes" not in given:
+        notices += _minutes_win(from_file, path)
     called = {name: f"{name} in {path}" for name in from_file} | {name: f"--{name}" for name in given}
     config = TrainConfig.from_values({**from_file, **given}, prefix="--", called=called)
     if not config.input_train:
@@ -79,6 +81,16 @@ def _mend_split(given: dict[str, Any], from_file: dict[str, Any]) -> list[str]:
     given["split_train"], given["split_val"] = parts[:1], parts[1:]
     second = " ".join(parts[1])
     return [f"--split_train is given twice and --split_val never; the second is taken as --split_val {second}."]
+
+
+def _minutes_win(from_file: dict[str, Any], path: str | None) -> list[str]:
+    """Say so where a file gives epochs of its own as well; those that a run has stored are its preset's."""
+    if from_file.get("minutes") is None or "epochs" not in from_file:
+        return []
+    default = TrainConfig.presets.get(str(from_file.get("preset")), {}).get("epochs")
+    if from_file["epochs"] in (default, TrainConfig.model_fields["epochs"].default):
+        return []
+    return [f"{path} gives both epochs and minutes; the minutes count. Give --epochs to have it the other way."]
 
 
 def _refuse_both(given: dict[str, Any], one: str, other: str) -> None:

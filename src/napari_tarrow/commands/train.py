@@ -25,6 +25,7 @@ PROGRAM = "napari-tarrow-train"
 _DESCRIPTION = """
 Train a time arrow prediction network on live-cell movies. Options may be written with underscores or hyphens, may
 come from a YAML file (-c), and come from the preset where they are not given. yes and no may also be true and false.
+Several values may also be given one by one: --delta 1 --delta 4.
 """
 _EPILOG = f"""
 Examples: `{PROGRAM} --sample cancer_cell_migration` trains on the bundled movie within minutes;
