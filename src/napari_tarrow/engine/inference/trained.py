@@ -54,7 +54,9 @@ def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> Trai
     folder = user_path(folder)
     network = read_model(folder, device)
     run, arguments = folder / RUN, folder / "train_args.yaml"
-    if run.is_file():
+    if run.exists() and not run.is_file():
+        raise UserError(f"{run} is a folder, not the file that says how the model was trained. Use another copy of it.")
+    if run.exists():
         config = TrainConfig.from_values(_section(run, "config"), source=str(run))
         preparation = _preparation(_section(run, "preparation"), run)
         return TrainedModel(network, preparation, min(config.delta), config, folder)
