@@ -545,13 +545,14 @@ def test_the_map_of_a_frame_is_shown_when_asked_for(tiny: Make) -> None:
     assert all(update.map.min() >= 0 and update.map.max() > 0 and update.corner == (0, 0) for update in shown)
 
 
-def test_the_map_of_a_frame_is_that_of_the_stored_network(tiny: Make) -> None:
+@pytest.mark.parametrize("frames", [2, 3])
+def test_the_map_of_a_frame_is_that_of_the_stored_network(frames: int, tiny: Make) -> None:
     from napari_tarrow.engine.inference import attribute, read_trained
     from napari_tarrow.engine.movies import open_movie
     from napari_tarrow.engine.movies.prepared import PreparedMovie
 
     control = Control()
-    config = tiny(epochs=1)
+    config = tiny(epochs=1, frames=frames)
     updates = train(config, control)
     folder = next(u.run_folder for u in updates if isinstance(u, Started))
     control.pause()
@@ -623,3 +624,30 @@ def test_what_memory_lacked_is_said(tiny: Make, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(loop.Session, "train_step", too_much)
     with pytest.raises(NotEnoughMemoryError, match=r"2\.50 GiB more were needed, [\d.]+ [MG]B are free"):
         list(train(tiny()))
+
+
+def test_a_run_cannot_be_trained_by_two_at_once(tiny: Make) -> None:
+    run = train(tiny(epochs=3))
+    before = [next(run)]
+    while not isinstance(before[-1], EpochEnded):
+        before.append(next(run))
+    folder = folder_of(before)
+    part = folder / ".model_state.pt.1.part"
+    part.touch()
+    with pytest.raises(UserError, match=r"Another process is training in .*\. Stop it first"):
+        list(resume(folder))
+    assert part.exists()  # it may be what the other is writing
+    run.close()
+    first = resume(folder)
+    next(first)
+    with pytest.raises(UserError, match="Another process is training"):
+        next(resume(folder))
+    assert list(first)[-1].reason == "done"
+    assert not list(folder.glob(".*"))
+
+
+def test_what_a_killed_run_leaves_locks_nobody_out(tiny: Make) -> None:
+    folder = folder_of(list(train(tiny())))
+    (folder / ".training.lock").touch()
+    assert list(resume(folder))[-1].reason == "done"
+    assert not list(folder.glob(".*"))

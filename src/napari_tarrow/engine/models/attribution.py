@@ -102,6 +102,16 @@ def dense_head(model: TimeArrowNet) -> PixelHead | WholeHead:
     return pixel_head(model) if model.classification_head.per_pixel else WholeHead(model)
 
 
+def against_the_others(n_frames: int, class_id: int = 0, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Return what a map of evidence weighs the logits by, (T,) float32: 1 for the class, -1 / (T - 1) for every other.
+
+    The mean over space of such a map, ``e_c - mean_(k != c) e_k``, is zero where the network cannot tell.
+    """
+    mix = torch.full((n_frames,), -1 / max(1, n_frames - 1), device=device)
+    mix[class_id] = 1
+    return mix
+
+
 def _sequence(model: TimeArrowNet, x: torch.Tensor | NDArray[np.floating[Any]]) -> torch.Tensor:
     """Return `x` as (T, C, H, W) float32 where the model is."""
     expected = (model.n_frames, model.kwargs["n_input_channels"])

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from ..files import make_folder, replacing
+from ..models.attribution import against_the_others, dense_head
 from ..models.tiles import project_tiled
 from ..movies import sequences
 from .updates import FeaturesShown, FrameMapShown, MapsShown, PatchesShown
@@ -97,13 +98,13 @@ class Showcase:
 
 @torch.no_grad()
 def _evidence(model: TimeArrowNet, images: np.ndarray) -> np.ndarray:
-    """Return the positive part of the difference of the head's logits at every pixel: (h, w) float32."""
+    """Return the map ``evidence`` of the true order, as using a model shows it: (h, w) float32, at least 0."""
     training = model.training
     frames = torch.from_numpy(np.ascontiguousarray(images)).to(model.device)
     projections = torch.stack([project_tiled(model.eval(), frame, _TILE) for frame in frames])
-    dense = model.evidence(projections[None])[0]
+    dense = dense_head(model).values([*projections], against_the_others(len(frames), device=model.device))
     model.train(training)
-    values = (dense[0] - dense[1]).clamp(min=0)[None, None]
+    values = dense.clamp(min=0)[None, None]
     if values.shape[2:] != images.shape[2:]:
         values = functional.interpolate(values, size=images.shape[2:], mode="bilinear", align_corners=True)
     evidence: np.ndarray = values[0, 0].float().cpu().numpy()

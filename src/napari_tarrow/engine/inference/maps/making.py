@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from ...models.attribution import dense_head
+from ...models.attribution import against_the_others, dense_head
 from ...models.pixel_head import PixelHead
 from ...models.tiles import Window
 from ..projections.memory import bytes_per_pixel
@@ -119,7 +119,7 @@ class MapMaker:
         if weights is None:
             if recipe.kind == "contribution":
                 return self.head.contribution(blocks, recipe.class_id)
-            return self.head.values(blocks, self._against_the_others())
+            return self.head.values(blocks, against_the_others(len(self._frames), recipe.class_id, self._device))
         maps = [_mixed(block, alpha) for block, alpha in zip(blocks, weights, strict=True)]
         if recipe.kind == "gradcam":
             if not recipe.signed:
@@ -127,13 +127,6 @@ class MapMaker:
             if not recipe.all_frames:
                 return maps[0]
         return torch.stack(maps).sum(0)
-
-    def _against_the_others(self) -> torch.Tensor:
-        """Return what evidence weighs the logits by: 1 for the class, -1 / (T - 1) for every other."""
-        count = len(self._frames)
-        mix = torch.full((count,), -1 / max(1, count - 1), device=self._device)
-        mix[self.recipe.class_id] = 1
-        return mix
 
 
 def without_signs(signed: np.ndarray, kind: MapKind) -> np.ndarray:
