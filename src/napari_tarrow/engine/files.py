@@ -106,8 +106,14 @@ def check_writable(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def only_one(beside: Path, output: Path) -> Iterator[None]:
+def only_one(beside: Path, output: Path, busy: str = "") -> Iterator[None]:
     """Within the block no other process fills `beside`, which becomes `output`; what a killed one held is free again.
+
+    Parameters
+    ----------
+    beside, output : Path
+    busy : str
+        What is said if another is at it, where the output cannot simply be another.
 
     Raises
     ------
@@ -119,7 +125,7 @@ def only_one(beside: Path, output: Path) -> Iterator[None]:
         file = lock.open("ab")
     with file:
         if not _hold(file):
-            raise UserError(f"Another run is writing {output}. Wait until it ends, or choose another output.")
+            raise UserError(busy or f"Another run is writing {output}. Wait until it ends, or choose another output.")
         try:
             yield
         finally:

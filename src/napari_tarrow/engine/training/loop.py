@@ -25,7 +25,7 @@ from .monitors import monitors_for
 from .network import new_network
 from .objective import new_sums
 from .plan import make_plan, step_bytes
-from .run_folder import RunRecord, new_run_folder, read_run, write_run
+from .run_folder import RunRecord, new_run_folder, read_run, training_in, write_run
 from .session import Batches, Session, make_objective
 from .shown import Showcase, example_patches
 from .updates import Finished, Notice, Started, Update
@@ -103,14 +103,14 @@ def resume(
         raise TypeError(f"resume() goes on as the run began: {', '.join(sorted(strange))} cannot change.")
     folder = user_path(run_folder)
     record = read_run(folder)
-    sweep(folder)
     changed = {name: value for name, value in machine.items() if value is not None}
     if "device" in changed or "gpu" in changed:  # one of them replaces both
         changed = {"device": "auto", "gpu": None, **changed}
     config = type(record.config).from_values({**record.config.model_dump(), **changed})
     control = control or Control()
     footage = _heeding(open_footage(config, movies, val_movies), control)
-    with contextlib.suppress(Interrupted):
+    with training_in(folder), contextlib.suppress(Interrupted):
+        sweep(folder)
         _check_unchanged(footage, record, folder)
         yield from _guarded(config, footage, control, folder, record)
 
@@ -144,7 +144,7 @@ def _run(
         keep_freed_memory()
     check_writable(user_path(config.outdir))
     model = new_network(config, footage.channels, device, filled_later=folder is not None and has_checkpoint(folder))
-    with open_dataset(config, footage, device) as data:
+    with open_dataset(config, footage, device) as data, contextlib.ExitStack() as ending:
         batches = Batches(config, data, device)
 
         def heeded(step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -157,6 +157,7 @@ def _run(
             control.heed()
             control.begin()
             folder = new_run_folder(config, footage.movies[0].movie.name)
+            ending.enter_context(training_in(folder))
             write_run(folder, config, plan, model, prints)
         else:
             plan, precision = record.plan, f"precision {record.plan.precision}, as before"

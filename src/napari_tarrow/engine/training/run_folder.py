@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import TrainConfig
 from ..errors import UserError
-from ..files import claim_folder, make_folder, read_yaml, user_path, write_yaml
+from ..files import claim_folder, make_folder, only_one, read_yaml, user_path, write_yaml
 from ..models import write_model
 from ..models.folder import RUN, RUN_FORMAT, check_format
 from ..movies import preparation_of
@@ -23,6 +23,7 @@ from .plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from ..models import TimeArrowNet
     from ..movies import PreparedMovie
@@ -59,6 +60,18 @@ def new_run_folder(config: TrainConfig, name: str) -> Path:
         if claim_folder(folder):  # another run may take the name at the same moment
             return folder
     raise UserError(f"{outdir} has too many runs named {base}. Give another --name.")
+
+
+def training_in(folder: Path) -> AbstractContextManager[None]:
+    """Within the block no other process trains in a run folder; what a killed one held is free again.
+
+    Raises
+    ------
+    UserError
+        If another does.
+    """
+    busy = f"Another process is training in {folder}. Stop it first, or wait until it ends."
+    return only_one(folder / ".training", folder, busy)
 
 
 def write_run(
