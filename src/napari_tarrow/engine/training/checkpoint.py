@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from ..errors import UserError
-from ..models.folder import LAST, fill, save
+from ..models.folder import LAST, fill, load, save
 from .updates import EpochEnded, Metrics
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ..models import TimeArrowNet
-
-_DAMAGE = (RuntimeError, KeyError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -72,14 +68,14 @@ def read_checkpoint(folder: Path, model: TimeArrowNet) -> Checkpoint | None:
     if not has_checkpoint(folder):
         return None
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        values = load(path)
         history = [
             EpochEnded(**{**epoch, "train": Metrics(**epoch["train"]), "val": Metrics(**epoch["val"])})
             for epoch in values["history"]
         ]
         checkpoint = Checkpoint(**{**values, "history": history})
         _check(checkpoint)
-    except (*_DAMAGE, OSError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(folder) from error
     fill(model, checkpoint.model, path)
     return checkpoint
