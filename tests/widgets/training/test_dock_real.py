@@ -12,6 +12,7 @@ import pytest
 import tifffile
 import torch
 from napari.utils import progress
+from qtpy.QtWidgets import QMessageBox
 from superqt.utils import WorkerBase
 
 from napari_tarrow.commands import train as command
@@ -144,6 +145,37 @@ def test_stopped_and_resumed_a_run_goes_on(dock: TrainWidget, until: Until) -> N
     until(lambda: len(dock.plot.curve.epochs) > done, 60)
     assert [point.epoch for point in dock.plot.curve.epochs] == list(range(1, len(dock.plot.curve.epochs) + 1))
     assert dock.run.folder == folder
+    dock.ask(Action.STOP)
+    until(lambda: over(dock))
+
+
+def test_cancelled_a_resumed_run_is_what_it_was_before(
+    dock: TrainWidget, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    yes = QMessageBox.StandardButton.Yes
+    monkeypatch.setattr(QMessageBox, "question", lambda parent, title, text, *rest: asked.append(text) or yes)
+    begin(dock, until)
+    until(lambda: bool(dock.plot.curve.epochs))
+    dock.ask(Action.STOP)
+    until(lambda: over(dock))
+    folder = dock.run.folder
+
+    def contents() -> dict[str, bytes]:
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    before, done = contents(), len(dock.plot.curve.epochs)
+    dock.resume(folder)
+    until(lambda: len(dock.plot.curve.epochs) > done, 60)
+    assert contents() != before
+    dock.ask(Action.CANCEL)
+    until(lambda: over(dock))
+    assert "since the run was resumed" in asked[0]
+    assert "will be as before" in asked[0]
+    assert contents() == before
+    assert dock.bar.status.text() == "Cancelled; the run is as it was before it was resumed."
+    dock.resume(folder)
+    until(lambda: len(dock.plot.curve.epochs) > done, 60)
     dock.ask(Action.STOP)
     until(lambda: over(dock))
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...engine.training import Update
+    from .kept_run import KeptRun
 
 _WORDS = {
     "done": "Done",
@@ -41,7 +42,9 @@ class Ending:
     discarded : bool
         Whether the user cancelled it.
     left_over : Path or None
-        A discarded folder that could not be deleted whole.
+        A discarded folder that could not be deleted whole; of a resumed run that could not be put back, its copy.
+    resumed : bool
+        Whether it had been gone on with, and is what it was before where it was cancelled.
     """
 
     folder: Path | None
@@ -49,12 +52,17 @@ class Ending:
     error: BaseException | None
     discarded: bool
     left_over: Path | None
+    resumed: bool = False
 
     @property
     def words(self) -> str:
         """How it ended, in a sentence; after an error there is another that says more."""
+        if self.left_over is not None and self.resumed:
+            return f"Cancelled, but the run could not be put back; as it was before, it lies in {self.left_over}."
         if self.left_over is not None:
             return f"Cancelled; {self.left_over} could not be deleted whole."
+        if self.discarded and self.resumed:
+            return "Cancelled; the run is as it was before it was resumed."
         if self.discarded:
             return "Cancelled; nothing is kept."
         if self.finished is not None:
@@ -90,8 +98,20 @@ class Run(QObject):
         self._finished: Finished | None = None
         self._error: BaseException | None = None
         self._discard = False
+        self._kept: KeptRun | None = None
 
-    def begin(self, action: Action, work: Callable[[Control], Iterator[Update]], title: str) -> Control | None:
+    @property
+    def resumed(self) -> bool:
+        """Whether the run at work was there before, and will be what it was if it is cancelled."""
+        return self._kept is not None
+
+    def begin(
+        self,
+        action: Action,
+        work: Callable[[Control], Iterator[Update]],
+        title: str,
+        kept: KeptRun | None = None,
+    ) -> Control | None:
         """Start or resume; return the control, or None where that cannot be done now.
 
         Parameters
@@ -102,11 +122,14 @@ class Run(QObject):
             Makes the engine's iterator, in the thread.
         title
             For napari.
+        kept
+            Of a run that is gone on with: what it is put back to if it is cancelled.
         """
         if not self.state.take(action):
             return None
         control = self.control = Control()
         self.folder, self._finished, self._error, self._discard = None, None, None, False
+        self._kept = kept
         self._job = job = Job(lambda: work(control), title, stop=control.stop, parent=self, room=_ROOM)
         job.yielded.connect(self._take)
         job.errored.connect(self._note)
@@ -135,7 +158,7 @@ class Run(QObject):
             self.changed.emit()
 
     def cancel(self) -> None:
-        """End, and delete the folder."""
+        """End, and delete the folder, or put it back to what it was before it was gone on with."""
         if self.control is not None and self.state.take(Action.CANCEL):
             self._discard = True
             self.control.stop()
@@ -172,11 +195,18 @@ class Run(QObject):
         if self._discard or folder is None:
             self.folder = None
         self.state.take(Event.BROKEN if self._error else Event.ENDED if self.folder else Event.DISCARDED)
-        left_over = self._delete(folder) if self._discard else None
+        kept, self._kept = self._kept, None
+        left_over = _undone(folder, kept) if self._discard and folder is not None else None
+        if kept is not None and left_over is None:
+            kept.let_go()
         self.changed.emit()
-        self.ended.emit(Ending(self.folder, self._finished, self._error, self._discard, left_over))
+        resumed = kept is not None
+        self.ended.emit(Ending(self.folder, self._finished, self._error, self._discard, left_over, resumed))
 
-    def _delete(self, folder: Path | None) -> Path | None:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-        return folder if folder is not None and folder.exists() else None
+
+def _undone(folder: Path, kept: KeptRun | None) -> Path | None:
+    """Delete a run folder, or put it back; return what is left where that cannot be done."""
+    if kept is not None:
+        return kept.put_back()
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder if folder.exists() else None

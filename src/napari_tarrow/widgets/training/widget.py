@@ -22,6 +22,7 @@ from ..shared.words import cost, roughly
 from ..shared.worker import in_words, notify
 from . import recipes
 from .curve import CurvePlot
+from .kept_run import KeptRun
 from .live_map import LiveMap
 from .measuring import MeasureLine
 from .order import OrderPanel
@@ -108,15 +109,18 @@ class TrainWidget(QWidget):
             self._complain(error)
             return
 
+        kept = KeptRun(folder)
+
         def work(control: Control) -> Iterator[Update]:
             from ...engine.training import resume
 
             files = bool(config.input_train) and all(Path(path).exists() for path in config.input_train)
             if not files and movie is None:
                 raise UserError(f"{folder.name} was trained on a layer. Open its movie, choose it, and resume again.")
+            kept.keep()
             yield from resume(folder, control, movies=None if files else [movie], device=device)
 
-        self._begin(Action.RESUME, work, config)
+        self._begin(Action.RESUME, work, config, kept)
 
     def continue_from(self, folder: Path) -> None:
         """Let the next run begin with the weights of a model, and with a network like it."""
@@ -157,10 +161,11 @@ class TrainWidget(QWidget):
 
     # the life of a run
 
-    def _begin(self, action: Action, work: Any, config: TrainConfig) -> None:
+    def _begin(self, action: Action, work: Any, config: TrainConfig, kept: KeptRun | None = None) -> None:
         self.measure.end()
         layer, facts = self.panel.movie.layer, self.panel.movie.facts
-        control = self.run.begin(action, work, f"TAP training on {layer.name}" if layer is not None else "TAP training")
+        title = f"TAP training on {layer.name}" if layer is not None else "TAP training"
+        control = self.run.begin(action, work, title, kept)
         if control is None:
             return
         if layer is not None and _on_another_movie(config, layer):
@@ -274,7 +279,12 @@ class TrainWidget(QWidget):
 
     def _cancel(self) -> None:
         buttons = QMessageBox.StandardButton
-        text = f"Discard this run? The folder {self.run.folder} and all that is in it will be deleted."
+        if self.run.resumed:
+            text = (
+                f"Discard what was trained since the run was resumed? The folder {self.run.folder} will be as before."
+            )
+        else:
+            text = f"Discard this run? The folder {self.run.folder} and all that is in it will be deleted."
         if self.run.folder is not None:
             answer = QMessageBox.question(self, "Cancel training", text, buttons.Yes | buttons.No, buttons.No)
             if answer != buttons.Yes:
