@@ -191,6 +191,65 @@ def test_objects_become_a_table(words: str, folder: Path) -> None:
     assert (folder / "out.zarr").exists() == ("out.zarr" in words)
 
 
+def test_a_finished_command_given_again_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "-o out.zarr --pca 3 --labels labels.tif"
+    assert run(words) == 0
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert run(words) == 0
+    said = capsys.readouterr().out
+    assert "6 of 6 frames are there already; nothing is left to do." in said
+    assert said.splitlines()[-1] == "Objects:    out_objects.csv (10 rows, there already)"
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
+
+
+def test_labels_that_come_later_are_pooled_without_embedding_anew(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("-o out.zarr") == 0
+    after(monkeypatch, 1, lambda: pytest.fail("embedded anew"))
+    assert run("-o out.zarr --labels labels.tif") == 0
+    first = (folder / "out_objects.csv").read_bytes()
+    labels = tifffile.imread("labels.tif")
+    tifffile.imwrite("others.tif", labels[..., ::-1].copy(), metadata={"axes": "TYX"})
+    words = ["model", "movie.tif", "--device", "cpu", "-o", "out.zarr", "--labels", "others.tif"]
+    assert "out_objects.csv is there already, and these labels" in refused(capsys, *words)
+    assert (folder / "out_objects.csv").read_bytes() == first
+    assert not list(folder.glob(".*"))
+    assert main([*words, "--table", "others.csv"]) == 0
+    assert main([*words, "--overwrite"]) == 0
+    assert (folder / "out_objects.csv").read_bytes() == (folder / "others.csv").read_bytes() != first
+
+
+def test_a_table_that_is_there_is_refused_before_frames_are_embedded(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("-o out.zarr --labels labels.tif") == 0
+    ledger = folder / "out.zarr" / "0" / "frames_finished.txt"
+    ledger.write_text("\n".join(ledger.read_text().splitlines()[:-1]) + "\n")
+    after(monkeypatch, 1, lambda: pytest.fail("embedded"))
+    words = ["model", "movie.tif", "--device", "cpu", "-o", "out.zarr", "--labels", "labels.tif"]
+    assert "out_objects.csv is there already. Choose another" in refused(capsys, *words)
+    shutil.rmtree("out.zarr")
+    assert "out_objects.csv is there already. Choose another" in refused(capsys, *words)
+
+
+@pytest.mark.parametrize("value", [0, -3])
+def test_labels_without_an_object_are_noted(value: int, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite("none.tif", np.full(SIZE, value, np.int16), metadata={"axes": "TYX"})
+    assert run("--labels none.tif --table t.csv") == 0
+    said = capsys.readouterr().out
+    assert "Note: none.tif holds no object in these frames (no number above 0): the table is empty." in said
+    assert (folder / "t.csv").read_text().count("\n") == 1
+
+
+def test_a_folder_in_the_place_of_the_record_is_not_taken_for_a_model_of_the_reference(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "model" / "run.yaml").mkdir()
+    assert "run.yaml is a folder" in refused(capsys, "model", "movie.tif", "-o", "out.zarr")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..engine.config import AttributeConfig
 from ..engine.errors import UserError
 from .output_folder import OutputFolder
-from .running import INTERRUPTED
-from .using import follow, open_use, read_use, run_use
+from .using import StoppedError, follow, open_use, read_use, run_stoppable, run_use
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import ExitStack
 
     import numpy as np
 
@@ -59,23 +59,11 @@ def _attribute(argv: Sequence[str]) -> int:
     config = read_use(PROGRAM, _DESCRIPTION, _EPILOG, AttributeConfig, argv)
     output = _output(config)
 
-    from ..engine.training.control import Control
-    from .progress import ProgressPrinter
-    from .stopping import stopping
+    def job(printer: ProgressPrinter, control: Control, closing: ExitStack) -> None:
+        trained, movie = open_use(config, printer)
+        _Job(config, output, trained, movie, printer, control).run()
 
-    printer, control = ProgressPrinter(), Control()
-    try:
-        with stopping(control, saves=False):
-            trained, movie = open_use(config, printer)
-            _Job(config, output, trained, movie, printer, control).run()
-    except _StoppedError:
-        printer.line("Stopped. Nothing is kept.")
-        return INTERRUPTED
-    return 0
-
-
-class _StoppedError(Exception):
-    """The user asked to stop, and something is left to do."""
+    return run_stoppable(job, saves=False, kept="Nothing is kept.")
 
 
 class _Job:
@@ -166,7 +154,7 @@ class _Job:
 
     def _go_on(self) -> None:
         if not self._whole or self._control.stopping:
-            raise _StoppedError
+            raise StoppedError
 
     def _draw(self, files: MapFiles, events: Sequence[Event], threshold: float, radius: float) -> None:
         from ..engine.inference.events.pictures import draw_events, inset_side
@@ -216,7 +204,7 @@ class _Job:
         for _ in follow(drawn, self._printer, self._control, "Overlay movie"):
             pass
         if self._control.stopping:
-            raise _StoppedError
+            raise StoppedError
 
     def _say(self, events: Sequence[Event], threshold: float) -> None:
         above = sum(event.score >= threshold for event in events)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import filecmp
+import os
 import sys
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ..engine.config import EmbedConfig
 from ..engine.errors import UserError
 from .embed_targets import targets_of
-from .running import INTERRUPTED
-from .using import follow, open_use, read_use, run_use
+from .using import StoppedError, follow, open_use, read_use, run_stoppable, run_use
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import ExitStack
     from pathlib import Path
 
     from ..engine.inference.stores import EmbeddingPlan, ImageStore
@@ -30,7 +31,8 @@ subsampling and channels are those that the model was trained with.
 _EPILOG = f"""
 Examples: `{PROGRAM} MODEL movie.tif -o embedding.zarr` writes the embedding, with `--pca 3` a colour movie of its
 principal components as well; `{PROGRAM} MODEL movie.tif --labels nuclei.tif --table nuclei.csv` writes only the mean
-embedding of every nucleus. What was stopped or killed goes on with the same command.
+embedding of every nucleus. What was stopped or killed goes on with the same command, and
+what is there already is not made again.
 """
 
 
@@ -54,23 +56,11 @@ def _embed(argv: Sequence[str]) -> int:
     config = read_use(PROGRAM, _DESCRIPTION, _EPILOG, EmbedConfig, argv)
     targets = targets_of(config)
 
-    from ..engine.training.control import Control
-    from .progress import ProgressPrinter
-    from .stopping import stopping
+    def job(printer: ProgressPrinter, control: Control, closing: ExitStack) -> None:
+        _Job(config, targets, printer, control, closing).run()
 
-    printer, control = ProgressPrinter(), Control()
-    try:
-        with stopping(control, saves=targets.resumable), ExitStack() as closing:
-            _Job(config, targets, printer, control, closing).run()
-    except _StoppedError:
-        kept = "Finished frames are kept: the same command goes on." if targets.resumable else "Nothing is kept."
-        printer.line(f"Stopped. {kept}")
-        return INTERRUPTED
-    return 0
-
-
-class _StoppedError(Exception):
-    """The user asked to stop, and something is left to do."""
+    kept = "Finished frames are kept: the same command goes on." if targets.resumable else "Nothing is kept."
+    return run_stoppable(job, saves=targets.resumable, kept=kept)
 
 
 AnyStep = TypeVar("AnyStep", bound=Any)
@@ -86,6 +76,8 @@ class _Job:
         self._printer, self._control, self._closing = printer, control, closing
 
     def run(self) -> None:
+        from ..engine.inference.embeddings.object_table import check_table
+
         config = self._config
         self._check()
         plan, labels = self._open()
@@ -94,6 +86,8 @@ class _Job:
             self._pool(plan.blocks(memory=config.memory), plan, labels)
             return
         store = self._image(plan, self._targets.image)
+        if self._targets.table and store.missing:
+            check_table(self._targets.table, overwrite=config.overwrite)
         colours = self._colours(plan, self._targets.components)
         self._embed(store, plan)
         if colours is not None:
@@ -113,7 +107,13 @@ class _Job:
         for path in self._targets:
             check_apart(path, [(name, source) for name, source in sources.items() if source])
         if self._targets.table:
-            check_table(self._targets.table, overwrite=config.overwrite)
+            check_table(self._targets.table, overwrite=config.overwrite or self._table_may_be_made_again)
+
+    @property
+    def _table_may_be_made_again(self) -> bool:
+        """Whether the table costs no embedding, so that it may turn out to be the one that is there already."""
+        image = self._targets.image
+        return image is not None and self._targets.resumable and image.exists()
 
     def _open(self) -> tuple[EmbeddingPlan, Movie | None]:
         from ..engine.inference.embeddings.pooling import open_labels
@@ -202,11 +202,31 @@ class _Job:
         self._printer.line(f"{'Components:':<12}{colours.path}")
 
     def _pool(self, parts: Iterable[Any], plan: EmbeddingPlan, labels: Movie) -> None:
+        path = self._targets.table
+        assert path is not None
+        old = path.exists() and not self._config.overwrite
+        made = path.with_name(f".{path.stem}.{os.getpid()}.new{path.suffix}") if old else path
+        try:
+            rows = self._write_table(made, parts, plan, labels)
+            if old and not filecmp.cmp(made, path, shallow=False):
+                raise UserError(
+                    f"{path} is there already, and these labels and this embedding give another one. Choose another"
+                    " --table, or give --overwrite to replace it."
+                )
+        finally:
+            if old:
+                made.unlink(missing_ok=True)
+        if not rows:
+            self._printer.line(
+                f"Note: {self._config.labels} holds no object in these frames (no number above 0): the table is empty."
+            )
+        self._printer.line(f"{'Objects:':<12}{path} ({rows:,} rows{', there already' * old})")
+
+    def _write_table(self, path: Path, parts: Iterable[Any], plan: EmbeddingPlan, labels: Movie) -> int:
+        """Return how many rows there are."""
         from ..engine.inference.embeddings.object_table import table_writer
         from ..engine.inference.embeddings.pooling import FramePool, read_labels
 
-        path = self._targets.table
-        assert path is not None
         numbers = plan.movie.movie.frame_numbers
         rows = 0
         with table_writer(path, plan.shape[1]) as add:
@@ -219,7 +239,7 @@ class _Job:
                     table = pool.table()
                     add(table)
                     rows += len(table)
-        self._printer.line(f"{'Objects:':<12}{path} ({rows:,} rows)")
+        return rows
 
     def _about(self) -> dict[str, Any]:
         from .. import __version__
@@ -231,7 +251,7 @@ class _Job:
 
         Raises
         ------
-        _StoppedError
+        StoppedError
             If it was asked for, and this is not the end.
         """
         whole = False
@@ -239,4 +259,4 @@ class _Job:
             yield part
             whole = part.last and part.done == part.total
         if self._control.stopping and not whole:
-            raise _StoppedError
+            raise StoppedError

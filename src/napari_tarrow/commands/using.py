@@ -6,9 +6,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..engine.errors import UserError
 from .arguments import CommandParser, add_options, given_values
-from .running import run_command
+from .running import INTERRUPTED, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,18 +46,40 @@ AnyStep = TypeVar("AnyStep", bound=Step)
 
 def run_use(program: str, command: Callable[[], int]) -> int:
     """Run a command that uses a model, as `run_command` does; a lack of memory gets an advice that fits."""
+    return run_command(program, command, "Close other programs, or give less with --memory 2GB.")
 
-    def checked() -> int:
-        try:
-            return command()
-        except (MemoryError, RuntimeError) as error:
-            from ..engine.devices import out_of_memory
 
-            if not out_of_memory(error):
-                raise
-            raise UserError("The memory is not enough. Close other programs, or give less with --memory 2GB.") from None
+class StoppedError(Exception):
+    """The user asked to stop, and something is left to do."""
 
-    return run_command(program, checked)
+
+def run_stoppable(
+    job: Callable[[ProgressPrinter, Control, contextlib.ExitStack], None], *, saves: bool, kept: str
+) -> int:
+    """Do work that Ctrl-C asks to stop, and return the exit code.
+
+    Parameters
+    ----------
+    job
+        Gets where to print, what it is asked through, and what is closed at the end. Raises `StoppedError` where it
+        was stopped.
+    saves
+        Whether what is finished is kept then.
+    kept
+        A sentence about that.
+    """
+    from ..engine.training.control import Control
+    from .progress import ProgressPrinter
+    from .stopping import stopping
+
+    printer, control = ProgressPrinter(), Control()
+    try:
+        with stopping(control, saves=saves), contextlib.ExitStack() as closing:
+            job(printer, control, closing)
+    except StoppedError:
+        printer.line(f"Stopped. {kept}")
+        return INTERRUPTED
+    return 0
 
 
 def read_use(program: str, description: str, epilog: str, options: type[Config], argv: Sequence[str]) -> Config:
