@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from importlib import import_module, util
+from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,9 +44,9 @@ def commands_of(path: Path) -> list[list[str]]:
 
 def known_options(command: str) -> set[str]:
     """Options that a command offers, as its own parser knows them."""
-    module = import_module(COMMANDS[command].partition(":")[0])
+    module, _, name = COMMANDS[command].partition(":")
     answer = subprocess.run(
-        [sys.executable, "-c", f"from {module.__name__} import main; main(['--help'])"],
+        [sys.executable, "-c", f"from {module} import {name}; {name}()", "--help"],
         capture_output=True,
         text=True,
         check=False,

@@ -18,7 +18,9 @@ INTERRUPTED = 130
 NOBODY_READS = 141  # what a shell reports for a program that a closed pipe ended
 
 
-def run_command(program: str, command: Callable[[], int]) -> int:
+def run_command(
+    program: str, command: Callable[[], int], memory: str = "Close other programs, and run it again."
+) -> int:
     """Run a command and return its exit code.
 
     A `UserError` is printed as one line on the error stream (2), so is a lack of memory (2); Ctrl-C ends with
@@ -31,18 +33,20 @@ def run_command(program: str, command: Callable[[], int]) -> int:
         Its name, for the error line.
     command
         Does the work and returns 0, or another exit code.
+    memory
+        What helps where memory was not enough.
     """
     with contextlib.ExitStack() as closing:
         if sys.stdout is None:  # closed by whoever started the command, or a program without a terminal
             nowhere = closing.enter_context(open(os.devnull, "w", encoding="utf-8"))
             closing.enter_context(contextlib.redirect_stdout(nowhere))
-        return _spoken(program, command)
+        return _spoken(program, command, memory)
 
 
-def _spoken(program: str, command: Callable[[], int]) -> int:
+def _spoken(program: str, command: Callable[[], int], memory: str) -> int:
     _write_anything(sys.stdout)
     try:
-        code = _checked(program, command)
+        code = _checked(program, command, memory)
         sys.stdout.flush()
     except BrokenPipeError:
         _forget(sys.stdout)
@@ -55,7 +59,7 @@ def _spoken(program: str, command: Callable[[], int]) -> int:
     return code
 
 
-def _checked(program: str, command: Callable[[], int]) -> int:
+def _checked(program: str, command: Callable[[], int], memory: str) -> int:
     try:
         return command()
     except UserError as error:
@@ -70,7 +74,7 @@ def _checked(program: str, command: Callable[[], int]) -> int:
 
         if not out_of_memory(error):
             raise
-        return _fail(program, "The memory is not enough. Close other programs, and run it again.")
+        return _fail(program, f"The memory is not enough. {memory}")
 
 
 def _fail(program: str, message: str) -> int:

@@ -47,7 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code: 0 trained, 2 something to mend (said in one line), 130 stopped and saved.
     """
-    return run_command(PROGRAM, lambda: _train(sys.argv[1:] if argv is None else argv))
+    smaller = "Try a smaller --batchsize or --size."
+    return run_command(PROGRAM, lambda: _train(sys.argv[1:] if argv is None else argv), smaller)
 
 
 def _train(argv: Sequence[str]) -> int:
