@@ -600,10 +600,56 @@ def test_what_hinders_is_said_and_show_is_disabled(qtbot, model_folder, until, g
     assert not run.dock.go.isEnabled()
 
 
-def test_a_delta_longer_than_the_movie_is_refused_in_words(run):
-    run.dock.deltas.setText("1, 50")
-    with heard():
-        assert "50 apart" in run.all()
+def type_deltas(run: Run, text: str) -> None:
+    run.dock.deltas.setText(text)
+    run.dock.deltas.textEdited.emit(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "Delta is empty"),
+        ("a", "Delta is a."),
+        ("1.5", "Delta is 1.5"),
+        ("-1", "Delta is -1"),
+        ("1, 0", "Delta is 1, 0"),
+        ("1, 50", "Delta is 50, and the movie has no 2 frames that far apart"),
+    ],
+)
+def test_a_wrong_delta_is_said_at_once_whatever_else_hinders(run, text, words):
+    type_deltas(run, text)
+    assert words in run.dock.status.text()
+    assert not run.dock.go.isEnabled()
+    run.dock.begin()
+    assert run.dock.job is None
+    type_deltas(run, "1")
+    assert run.dock.status.text() == ""
+    assert run.dock.go.isEnabled()
+    if "50" not in text:
+        run.viewer.layers.clear()
+        type_deltas(run, text)
+        assert words in run.dock.status.text()
+
+
+def test_the_pairs_of_the_movie_are_counted_at_the_deltas_that_are_asked_for(run):
+    assert "11 pairs at delta 1" in run.dock.movie.sentence.text()
+    type_deltas(run, "2, 9")
+    assert "10 pairs at delta 2, 3 pairs at delta 9" in run.dock.movie.sentence.text()
+    type_deltas(run, "2, 9,,x")
+    assert "10 pairs at delta 2, 3 pairs at delta 9" in run.dock.movie.sentence.text()
+
+
+def test_wrong_axes_and_a_model_that_is_gone_are_said_beside_them(run, tmp_path):
+    run.dock.movie.axes.setText("TX")
+    run.dock.movie.axes.textEdited.emit("TX")
+    assert "3 axes, not TX" in run.dock.movie.sentence.text()
+    assert not run.dock.go.isEnabled()
+    run.dock.movie.axes.setText("TYX")
+    run.dock.movie.axes.textEdited.emit("TYX")
+    assert run.dock.go.isEnabled()
+    run.dock.model.choose(tmp_path / "nothing")
+    assert "is not there" in run.dock.model.sentence.text()
+    assert not run.dock.go.isEnabled()
 
 
 def test_a_layer_made_here_is_not_offered_as_a_movie_and_another_keeps_the_choice(run):

@@ -229,10 +229,29 @@ def test_the_table_of_objects_has_frame_numbers_as_the_command_writes_them(run, 
     assert sorted(layer.metadata["napari_tarrow_objects"]["columns"]["frame"]) == [1, 2, *range(5, 15)]
 
 
-def test_labels_of_another_movie_are_refused_in_words(run):
-    run.viewer.add_labels(np.ones((12, 5, 5), int), name="nuclei")
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((12, 5, 5), "are 5 x 5, the movie is 24 x 28"),
+        ((7, 24, 28), "have 7 frames"),
+        ((24, 28), "nuclei has one frame"),
+    ],
+)
+def test_labels_of_another_movie_are_refused_in_words_before_the_work(run, shape, words):
+    run.viewer.add_labels(np.ones(shape, int), name="nuclei")
+    assert run.dock.go.isEnabled()
     run.dock.labels.setCurrentIndex(1)
-    assert "5 x 5" in run.all()
+    assert words in run.dock.status.text()
+    assert not run.dock.go.isEnabled()
+    run.dock.labels.setCurrentIndex(0)
+    assert run.dock.status.text() == ""
+    assert run.dock.go.isEnabled()
+
+
+def test_a_zarr_without_a_place_is_said_whatever_else_hinders(run):
+    run.viewer.layers.clear()
+    run.dock.where.setCurrentIndex(1)
+    assert run.dock.status.text() == "Choose where the zarr goes."
 
 
 def test_stop_keeps_what_is_done(run, slow):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, get_args
 
+import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QLineEdit, QWidget
 
 from ...engine.config.attribution import MapKind
 from ...engine.errors import UserError
+from ...engine.movies import sequences
 from ..shared.combo import Combo
 from ..shared.dock import UseDock
 from ..shared.layers import laid_over, like, plain, provenance, still_there
@@ -71,7 +74,7 @@ class AttributionWidget(UseDock):
         self._add_row("", self.signed)
         self.events = EventsPanel(napari_viewer, self._chosen_movie)
         self.model.changed.connect(self._suit_model)
-        self.deltas.textEdited.connect(self._refresh)
+        self.deltas.textEdited.connect(self._count_pairs)
         self._suit_model()
         self._add_run_bar()
         self.box.addWidget(self.events, 1)
@@ -82,20 +85,36 @@ class AttributionWidget(UseDock):
         if facts is None or facts.problem:
             return
         self.deltas.setText(", ".join(map(str, facts.deltas)))
+        self.movie.deltas = facts.deltas
         self.direction.clear()
         for class_id in range(facts.frames):
             words = {0: "forwards", 1: "backwards" if facts.frames == 2 else "order 2"}
             self.direction.addItem(words.get(class_id, f"order {class_id + 1}"), class_id)
+        self.movie.look()
 
     def _settings(self) -> Iterator[QWidget]:
         yield from (self.deltas, self.kind, self.direction, self.signed)
 
-    def _hindrance(self) -> str | None:
+    def _count_pairs(self) -> None:
+        """Let the sentence about the movie count the pairs at these time steps."""
+        with contextlib.suppress(UserError):
+            self.movie.deltas = _numbers(self.deltas.text())
+            self.movie.look()
+        self._refresh()
+
+    def _wrong(self) -> str | None:
         try:
-            _numbers(self.deltas.text())
+            deltas = _numbers(self.deltas.text())
         except UserError as error:
             return str(error)
-        return super()._hindrance()
+        movie, model = self.movie.facts, self.model.facts
+        if movie is None or movie.problem or model is None or model.problem:
+            return None
+        numbers = np.array(movie.numbers)
+        for delta in deltas:
+            if not len(sequences(numbers, range(len(numbers)), model.frames, delta)):
+                return f"Delta is {delta}, and the movie has no {model.frames} frames that far apart. Give another."
+        return None
 
     def _work(self) -> Any:
         layer, facts, model = self.movie.layer, self.movie.facts, self.model.folder

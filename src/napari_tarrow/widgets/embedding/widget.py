@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
+from ...engine.errors import UserError
 from ...engine.files import in_words
+from ...engine.inference.embeddings.pooling import open_labels
 from ..shared.combo import Combo
 from ..shared.dock import UseDock, note
 from ..shared.layers import describe_layer, laid_over, like, plain, provenance, still_there
@@ -71,6 +73,7 @@ class EmbeddingWidget(UseDock):
         self._lay_out()
         self.model.changed.connect(self._suit_model)
         self.where.currentIndexChanged.connect(self._refresh)
+        self.labels.changed.connect(self._refresh)
         self.choose_button.clicked.connect(self.choose_path)
         self._suit_model()
         self._add_run_bar()
@@ -107,11 +110,16 @@ class EmbeddingWidget(UseDock):
     def _settings(self) -> Iterator[QWidget]:
         yield from (self.head_layer, self.where, self.choose_button, self.labels)
 
-    def _hindrance(self) -> str | None:
-        if (why := super()._hindrance()) is not None:
-            return why
+    def _wrong(self) -> str | None:
         if self.where.currentText() == _DISK and self._path is None:
             return "Choose where the zarr goes."
+        labels, movie = self.labels.layer, self.movie.facts
+        if labels is None or movie is None or movie.source is None:
+            return None
+        try:
+            open_labels(_objects(labels, movie), movie.source)
+        except UserError as error:
+            return str(error)
         return None
 
     def _refresh(self) -> None:
@@ -249,8 +257,6 @@ def _channels(channels: Any, facts: LayerFacts) -> Any:
 
 def _objects(labels: Labels, facts: LayerFacts) -> Any:
     """Return the labels as a movie: with the axes of the movie's layer where they have as many, else T, Y and X."""
-    from ...engine.errors import UserError
-
     axes = facts.axes if labels.ndim == len(facts.axes) else None
     known = describe_layer(labels, axes)
     if known.source is None:

@@ -174,8 +174,14 @@ class UseDock(QWidget):
         """Yield what must not be changed during the work."""
         yield from ()
 
+    def _wrong(self) -> str | None:
+        """Say what is wrong in a field of the form, whatever else hinders; None where nothing is."""
+        return None
+
     def _hindrance(self) -> str | None:
         """Say why the work cannot begin; None where it can."""
+        if (wrong := self._wrong()) is not None:
+            return wrong
         facts, model = self.movie.facts, self.model.facts
         if facts is None:
             return "Open a movie first."
@@ -216,7 +222,8 @@ class UseDock(QWidget):
         if self.job is None:
             facts, model = self.movie.facts, self.model.facts
             told = facts is None or facts.problem or model is None or model.problem  # beside what is wrong
-            self._say("" if told else self._hindrance() or "")
+            wrong = self._wrong()
+            self._say(wrong or ("" if told else self._hindrance() or ""), wrong=wrong is not None)
 
     # the life of a job
 

@@ -22,7 +22,7 @@ class KeptRun:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._copy: Path | None = None
-        self._vanish: weakref.finalize[[], KeptRun] | None = None
+        self._vanish: weakref.finalize[..., KeptRun] | None = None
 
     def keep(self) -> None:
         """Make the copy.
