@@ -84,5 +84,8 @@ def read_checkpoint(folder: Path, model: TimeArrowNet) -> Checkpoint | None:
 def _check(checkpoint: Checkpoint) -> None:
     plain = type(checkpoint.step) is int and type(checkpoint.seconds) in (int, float)
     tensors = isinstance(checkpoint.model, dict) and isinstance(checkpoint.sums, torch.Tensor)
+    numbers = [epoch.epoch for epoch in checkpoint.history]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise ValueError(f"epochs {numbers}")
     if not plain or not tensors or not all(isinstance(one, torch.Tensor) for one in checkpoint.model.values()):
         raise TypeError("a checkpoint of other types")
