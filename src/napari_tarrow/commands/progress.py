@@ -9,7 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
-from ..engine.training.updates import EpochEnded, Finished, Notice, Progress, Started, Update
+from ..engine.training.updates import EpochEnded, Finished, Notice, Progress, ShortcutsFound, Started, Update
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +66,9 @@ class ProgressPrinter:
                 self.passing(_progress_line(update))
             case EpochEnded():
                 self._epoch(update)
+            case ShortcutsFound():
+                for sentence in update.lines:
+                    self.line(sentence)
             case Finished():
                 self.line(_finished_line(update))
 

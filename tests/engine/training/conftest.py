@@ -25,6 +25,7 @@ TINY: dict[str, Any] = {
     "split_train": [0, 0.6],
     "split_val": [0.6, 1],
     "cam_subsampling": 1,
+    "shortcuts": False,
     "tensorboard": False,
     "num_workers": 0,
     "seed": 7,

@@ -298,6 +298,12 @@ class TrainConfig(Options):
         title="Write final maps",
         group=OUTPUT,
     )
+    shortcuts: Flag = option(
+        True,
+        "Look at the end whether the network takes a shortcut (brightness, drift, focus, crowding): shortcuts.json.",
+        title="Look for shortcuts",
+        group=OUTPUT,
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainConfig:

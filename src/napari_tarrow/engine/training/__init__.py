@@ -19,6 +19,7 @@ from .updates import (
     Notice,
     PatchesShown,
     Progress,
+    ShortcutsFound,
     Started,
     Update,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "Notice",
     "PatchesShown",
     "Progress",
+    "ShortcutsFound",
     "Started",
     "Update",
     "measure",

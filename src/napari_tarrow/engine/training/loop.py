@@ -27,6 +27,7 @@ from .objective import new_sums
 from .plan import make_plan, step_bytes
 from .run_folder import RunRecord, new_run_folder, read_run, training_in, write_run
 from .session import Batches, Session, make_objective
+from .shortcuts import find_shortcuts
 from .shown import Showcase, example_patches
 from .updates import Finished, Notice, Started, Update
 
@@ -170,7 +171,7 @@ def _run(
         control.begin()
         started = Started(folder, summary, session.epochs, session.steps, session.epoch, session.seconds_left, memory)
         told: tuple[Update, ...] = (started, *(Notice(text) for text in (*notices, *footage.notices)))
-        with contextlib.closing(_drive(session, Showcase(config, footage), control)) as updates:
+        with contextlib.closing(_drive(session, footage, control)) as updates:
             yield from _watched(session, itertools.chain(told, updates))
 
 
@@ -186,12 +187,12 @@ def _watched(session: Session, updates: Iterator[Update]) -> Iterator[Update]:
             yield update
 
 
-def _drive(session: Session, showcase: Showcase, control: Control) -> Generator[Update, None, None]:
+def _drive(session: Session, footage: Footage, control: Control) -> Generator[Update, None, None]:
     """Go from the first step to the last; stopped or closed, the checkpoint of this very step is written.
 
     After an error there is the checkpoint of the last epoch, or one of a few minutes ago.
     """
-    config = session.config
+    config, showcase = session.config, Showcase(session.config, footage)
     reason: Literal["done", "stopped", "early"] = "done"
     try:
         yield from example_patches(session)
@@ -214,7 +215,10 @@ def _drive(session: Session, showcase: Showcase, control: Control) -> Generator[
         raise
     session.leave()
     best = session.history[-1].best_epoch if session.history else 0
-    yield Finished(reason, session.folder, session.epoch, best, session.pairs_seen, session.seconds)
+    finished = Finished(reason, session.folder, session.epoch, best, session.pairs_seen, session.seconds)
+    if config.shortcuts and reason != "stopped":
+        yield from find_shortcuts(session, footage, control)
+    yield finished
 
 
 def _train_epoch(session: Session, showcase: Showcase, control: Control) -> Iterator[Update]:

@@ -136,6 +136,13 @@ class FeaturesShown:
 
 
 @dataclass(frozen=True)
+class ShortcutsFound:
+    """What the network could have used in place of biology, and did: the sentences of `shortcuts.json`."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Finished:
     """The last update. `reason` says why training ended."""
 
@@ -147,4 +154,15 @@ class Finished:
     seconds: float
 
 
-Update = Started | Notice | Progress | EpochEnded | PatchesShown | MapsShown | FrameMapShown | FeaturesShown | Finished
+Update = (
+    Started
+    | Notice
+    | Progress
+    | EpochEnded
+    | PatchesShown
+    | MapsShown
+    | FrameMapShown
+    | FeaturesShown
+    | ShortcutsFound
+    | Finished
+)

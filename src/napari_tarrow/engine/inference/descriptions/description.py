@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...files import read_yaml
 from ...models.folder import RUN
 from ..trained import read_trained
-from .history import History, read_history
+from .history import History, read_history, read_shortcuts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +47,8 @@ class ModelDescription:
         The plan, the machine and so on, as `run.yaml` has them; empty for the reference's folders.
     history : History or None
         Losses and accuracies of every epoch; None where they are not known.
+    shortcuts : tuple of str
+        What the report at the end of the training says, sentence by sentence.
     files : tuple of str
         What is in the folder; folders end in a slash and the number of files in them.
     notices : tuple of str
@@ -65,6 +67,7 @@ class ModelDescription:
     arguments: dict[str, Any]
     run: dict[str, Any]
     history: History | None
+    shortcuts: tuple[str, ...]
     files: tuple[str, ...]
     notices: tuple[str, ...] = ()
 
@@ -104,6 +107,7 @@ def describe_model(folder: str | Path) -> ModelDescription:
         arguments=arguments,
         run=run,
         history=history and _with_pairs(history, arguments),
+        shortcuts=read_shortcuts(folder),
         files=tuple(_files(folder)),
         notices=tuple(notices),
     )

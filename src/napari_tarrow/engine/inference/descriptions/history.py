@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-TABLE, LOSSES = "metrics.csv", "losses.json"
+TABLE, LOSSES, SHORTCUTS = "metrics.csv", "losses.json", "shortcuts.json"
 _CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 
@@ -71,6 +71,15 @@ def read_history(folder: Path) -> tuple[History | None, list[str]]:
             except UserError as error:
                 notices.append(str(error))
     return None, notices
+
+
+def read_shortcuts(folder: Path) -> tuple[str, ...]:
+    """Read the sentences of the report on shortcuts; nothing where there is none that can be read."""
+    try:
+        lines = json.loads((folder / SHORTCUTS).read_text(encoding="utf-8"))["lines"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ()
+    return tuple(line for line in lines if isinstance(line, str)) if isinstance(lines, list) else ()
 
 
 def _read_table(path: Path) -> History:

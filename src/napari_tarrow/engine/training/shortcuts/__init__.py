@@ -1,0 +1,7 @@
+"""What a movie betrays of time's direction without any biology, and whether the network made use of it."""
+
+from .looking import Looked, Watched, look, shortcut_report
+from .report import Finding, ShortcutReport, judge
+from .reporting import find_shortcuts
+
+__all__ = ["Finding", "Looked", "ShortcutReport", "Watched", "find_shortcuts", "judge", "look", "shortcut_report"]
