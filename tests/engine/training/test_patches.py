@@ -95,7 +95,7 @@ def test_a_plain_patch_is_a_crop_of_every_channel() -> None:
     movie = prepared(noise((4, 2, 20, 24)))
     with stored(movie) as store:
         places = Places(np.array([[0, 2], [1, 3]]), np.array([3, 4]), np.array([5, 8]))
-        cut = patches(store, places, 16, still(2), None).numpy()
+        cut = patches(store, places, 16, still(2)).numpy()
     assert cut.shape == (2, 2, 2, 16, 16)
     assert np.allclose(cut[1, 0], movie.frame(1)[:, 4:20, 8:24], atol=1e-5)
     assert np.allclose(cut[0, 1], movie.frame(2)[:, 3:19, 5:21], atol=1e-5)
@@ -109,8 +109,8 @@ def test_flips_agree_whether_sampled_or_indexed(flip_y: bool, flip_x: bool, swap
     flips = {"flip_y": np.array([flip_y]), "flip_x": np.array([flip_x]), "swap": np.array([swap])}
     with stored(movie) as store:
         places = Places(np.array([[0]]), np.array([2]), np.array([7]))
-        indexed = patches(store, places, 16, still(1, **flips), None)[0, 0, 0].numpy()
-        sampled = patches(store, places, 16, still(1, **flips, affine=identity(1, 1)), None)[0, 0, 0].numpy()
+        indexed = patches(store, places, 16, still(1, **flips))[0, 0, 0].numpy()
+        sampled = patches(store, places, 16, still(1, **flips, affine=identity(1, 1)))[0, 0, 0].numpy()
     expected = movie.frame(0)[0, 2:18, 7:23]
     expected = expected[::-1] if flip_y else expected
     expected = expected[:, ::-1] if flip_x else expected
@@ -127,7 +127,7 @@ def test_rotation_by_a_right_angle_turns_the_patch_and_reaches_beyond_nothing() 
     turn = np.array([[0, 1, 0], [-1, 0, 0]], np.float32)[None, None]
     with stored(movie) as store:
         places = Places(np.array([[0]]), np.array([2]), np.array([7]))
-        turned = patches(store, places, 16, still(1, affine=turn), None)[0, 0, 0].numpy()
+        turned = patches(store, places, 16, still(1, affine=turn))[0, 0, 0].numpy()
     assert np.allclose(turned, np.rot90(movie.frame(0)[0, 2:18, 7:23], 1), atol=1e-4)
 
 
@@ -141,7 +141,7 @@ def test_a_warped_ramp_stays_a_ramp_in_pixels_also_beside_the_patch() -> None:
     affine = np.concatenate([rotation, np.zeros((2, 1))], 1).astype(np.float32)[None, None]
     with stored(movie) as store:
         places = Places(np.array([[0]]), np.array([24]), np.array([32]))
-        cut = patches(store, places, 16, still(1, affine=affine), None)[0, 0, 0].numpy() * span + low
+        cut = patches(store, places, 16, still(1, affine=affine))[0, 0, 0].numpy() * span + low
     v, u = np.mgrid[:16, :16] - 7.5
     at_y, at_x = np.einsum("ij,jhw->ihw", rotation, np.stack([v, u])) + np.array([24 + 7.5, 32 + 7.5])[:, None, None]
     assert np.allclose(cut, at_y + 2 * at_x, atol=1e-2)
@@ -153,7 +153,7 @@ def test_the_border_is_reflected() -> None:
     shift[0, 0, 0, 2] = -4 / 16  # four pixels up, as a share of the patch
     with stored(movie) as store:
         places = Places(np.array([[0]]), np.array([0]), np.array([0]))
-        cut = patches(store, places, 16, still(1, affine=shift), None)[0, 0, 0].numpy()
+        cut = patches(store, places, 16, still(1, affine=shift))[0, 0, 0].numpy()
     rows = np.abs(np.arange(16) - 4)
     assert np.allclose(cut, movie.frame(0)[0, rows, :16], atol=1e-4)
 
@@ -168,7 +168,7 @@ def test_jitter_is_what_it_says() -> None:
     )
     with stored(movie) as store:
         places = Places(np.array([[0, 2]]), np.array([1]), np.array([2]))
-        plain = patches(store, places, 16, still(1), None)[0].numpy()
+        plain = patches(store, places, 16, still(1))[0].numpy()
         changed = patches(store, places, 16, still(1), jitter)[0].numpy()
     for t, (gain, shift) in enumerate(((1.5, 0.1), (0.5, -0.2))):
         added = (changed[t] - shift) / gain - plain[t]
@@ -178,9 +178,33 @@ def test_jitter_is_what_it_says() -> None:
         assert np.unique(np.round(added, 5)).size > 100
 
 
+def test_contrast_is_changed_about_the_median_of_the_frame() -> None:
+    movie = prepared(1000 + noise((3, 20, 24)))
+    with stored(movie) as store:
+        places = Places(np.array([[0, 2], [1, 2]]), np.array([1, 3]), np.array([2, 4]))
+        plain = patches(store, places, 16, still(2)).numpy()
+        changed = patches(store, places, 16, still(2), None, np.array([3.0, 0.25], np.float32)).numpy()
+    for b, factor in enumerate((3, 0.25)):
+        for k, number in enumerate(places.frames[b]):
+            median = np.median(movie.frame(number)[0, ::4, ::4])
+            assert np.allclose(changed[b, k], median + factor * (plain[b, k] - median), atol=1e-4)
+
+
+def test_contrast_is_drawn_evenly_in_its_logarithm_and_leaves_the_other_draws() -> None:
+    samples = np.arange(4000)
+    warp, jitter, factors = Augmentation(1, True, 4).draw(Stream(0, "t"), samples, 3)
+    same, _, nothing = Augmentation(1, True).draw(Stream(0, "t"), samples, 3)
+    assert jitter is nothing is None
+    assert np.array_equal(warp.flip_y, same.flip_y)
+    assert factors is not None
+    places = np.log(factors) / np.log(4)
+    assert np.abs(places).max() <= 1
+    assert np.histogram(places, 4, (-1, 1))[0] == pytest.approx([1000] * 4, rel=0.1)
+
+
 @pytest.mark.parametrize("level", range(6))
 def test_every_level_draws_within_its_bounds(level: int) -> None:
-    warp, jitter = Augmentation(level, transpose=True).draw(Stream(0, "t"), np.arange(2000), 3)
+    warp, jitter, _ = Augmentation(level, transpose=True).draw(Stream(0, "t"), np.arange(2000), 3)
     flipped = warp.flip_y.mean()
     assert flipped == (0 if level == 0 else pytest.approx(0.5, abs=0.05))
     assert (jitter is None) == (level < 2)
@@ -278,6 +302,6 @@ def test_reflection_works_however_far_a_warp_reaches() -> None:
     shift[0, 0, 1, 2] = 2.5  # of a patch of 8: 20 pixels to the right of a frame of 9
     with stored(movie) as store:
         places = Places(np.array([[0]]), np.array([0]), np.array([0]))
-        cut = patches(store, places, 8, still(1, affine=shift), None)[0, 0, 0].numpy()
+        cut = patches(store, places, 8, still(1, affine=shift))[0, 0, 0].numpy()
     columns = np.pad(np.arange(9), (0, 40), mode="reflect")[20:28]
     assert np.allclose(cut, movie.frame(0)[0, :8][:, columns], atol=1e-4)

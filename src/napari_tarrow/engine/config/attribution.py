@@ -56,7 +56,10 @@ class AttributeConfig(UseConfig):
         group=MAPS,
     )
     all_frames: Flag = option(
-        False, "Grad-CAM of all frames instead of the first; other maps are of all frames.", title="All frames", group=MAPS
+        False,
+        "Grad-CAM of all frames instead of the first; other maps are of all frames.",
+        title="All frames",
+        group=MAPS,
     )
     normalize_maps: Flag = option(
         False,

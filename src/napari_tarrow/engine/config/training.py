@@ -24,6 +24,7 @@ INTERACTIVE: dict[str, Any] = {
     "batchsize": 32,
     "augment": 1,
     "transpose": True,
+    "contrast": 4.0,
     "flip_val": True,
     "patches": "change",
     "logit_gain": 5.0,
@@ -201,6 +202,15 @@ class TrainConfig(Options):
         le=5,
     )
     transpose: Flag = option(False, "Also swap y and x with probability 1/2.", title="Transpose", group=PATCHES)
+    contrast: float = option(
+        1.0,
+        "Also multiply the contrast of each training clip by a random factor, from 1 / contrast to contrast: dim cells"
+        " are then learnt as bright ones are. 1 leaves it.",
+        title="Contrast",
+        group=PATCHES,
+        ge=1,
+        le=100,
+    )
     flip_val: Flag = option(
         False,
         "Flip (and, with transpose, transpose) validation patches too: a drift that all cells share then does not make"

@@ -53,13 +53,14 @@ class Warp:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to patches, by level (0 to 5)."""
+    """What is done to patches: by level (0 to 5), and with each clip's contrast, times 1 / contrast to contrast."""
 
     level: int
     transpose: bool = False
+    contrast: float = 1.0
 
-    def draw(self, stream: Stream, samples: np.ndarray, clip: int) -> tuple[Warp, Jitter | None]:
-        """Draw the warp and the jitter of each sample.
+    def draw(self, stream: Stream, samples: np.ndarray, clip: int) -> tuple[Warp, Jitter | None, np.ndarray | None]:
+        """Draw the warp and the jitter of each sample, and the factor, (B,) float32, of its contrast.
 
         Parameters
         ----------
@@ -74,9 +75,17 @@ class Augmentation:
         if self.level >= 3:
             affine, elastic = self._draw_geometry(u, clip)
             warp = Warp(warp.flip_y, warp.flip_x, warp.swap, affine, elastic)
+        contrast = self._draw_contrast(replace(stream, purpose=f"{stream.purpose}/contrast"), samples)
         if self.level < 2:
-            return warp, None
-        return warp, self._draw_jitter(u, clip, replace(stream, purpose=f"{stream.purpose}/noise").seeds(samples))
+            return warp, None, contrast
+        noise = replace(stream, purpose=f"{stream.purpose}/noise").seeds(samples)
+        return warp, self._draw_jitter(u, clip, noise), contrast
+
+    def _draw_contrast(self, stream: Stream, samples: np.ndarray) -> np.ndarray | None:
+        if self.contrast == 1:
+            return None
+        factors: np.ndarray = self.contrast ** (2 * stream.uniform(samples, 1)[:, 0] - 1)
+        return factors.astype(np.float32)
 
     def _draw_geometry(self, u: _Uniform, clip: int) -> tuple[np.ndarray, np.ndarray | None]:
         rotates = u.chance()
@@ -134,8 +143,15 @@ def _affine(angle: np.ndarray, zoom: np.ndarray, frame_zoom: np.ndarray, shift: 
     return np.concatenate([matrix, offset], -1).astype(np.float32)
 
 
-def patches(store: FrameStore, places: Places, size: int, warp: Warp, jitter: Jitter | None) -> torch.Tensor:
-    """Cut, warp and jitter the patches of a batch.
+def patches(
+    store: FrameStore,
+    places: Places,
+    size: int,
+    warp: Warp,
+    jitter: Jitter | None = None,
+    contrast: np.ndarray | None = None,
+) -> torch.Tensor:
+    """Cut, warp and jitter the patches of a batch; contrast is changed about the median of each frame.
 
     Returns
     -------
@@ -148,6 +164,10 @@ def patches(store: FrameStore, places: Places, size: int, warp: Warp, jitter: Ji
         raw = _sample_warped(store, places, size, warp)
     # first the subtraction: the span of a constant frame is 1e-10, and what is not exactly zero would be huge
     raw.sub_(_column(store.low[places.frames], device)).div_(_column(store.span[places.frames], device))
+    if contrast is not None:
+        median = (store.median[places.frames] - store.low[places.frames]) / store.span[places.frames]
+        factor = np.broadcast_to(contrast[:, None], median.shape)
+        raw.mul_(_column(factor, device)).add_(_column(median * (1 - factor), device))
     if jitter is None:
         return raw
     noise = _pixel_noise(on_device(jitter.seeds, device), raw[0].numel()).view(raw.shape)

@@ -39,7 +39,7 @@ def draw_foreground(sampler: Sampler, store: FrameStore, seed: int, phase: str, 
 
 def _shows_something(store: FrameStore, places: Places, size: int) -> np.ndarray:
     plain = np.zeros(len(places.y), bool)
-    clips = patches(store, places, size, Warp(plain, plain, plain), None)
+    clips = patches(store, places, size, Warp(plain, plain, plain))
     batch, frames, channels = clips.shape[:3]
     # torch's unfold has no borders of its own: replicate them, as the rank filter leaves them out
     padded = functional.pad(clips.flatten(0, 2)[:, None].clamp(0, 1), (1, 1, 1, 1), mode="replicate")

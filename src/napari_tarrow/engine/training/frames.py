@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Share of the free memory that frames may take; the rest is for the network's activations.
 _SHARE = 0.4
+# The median of a frame is that of every so many pixels along each side.
+_MEDIAN_STEP = 4
 # torch has few operations for unsigned types wider than 8 bits: their bits are kept in signed ones.
 _SIGNED = {np.dtype(np.uint16): np.dtype(np.int16), np.dtype(np.uint32): np.dtype(np.int32)}
 
@@ -42,6 +44,8 @@ class FrameStore:
         Where each frame starts, and its size.
     low, span : (N,) float32
         A prepared value is ``(stored - low) / span``.
+    median : (N,) float32
+        Of the stored values of each frame, about: the level of its background.
     channels : int
     place : str
         Where the pixels are: the device, memory, or disk.
@@ -54,6 +58,7 @@ class FrameStore:
     widths: np.ndarray
     low: np.ndarray
     span: np.ndarray
+    median: np.ndarray
     channels: int
     place: str
 
@@ -101,11 +106,14 @@ def stored_frames(
     sizes = shapes.prod(1)
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     dtype = _common_dtype(movies)
+    median = np.zeros(len(wanted), np.float32)
     with _buffer(int(sizes.sum()), dtype, device) as (buffer, place):
 
         def read(k: int) -> None:
             m, i = wanted[k]
-            buffer[offsets[k] : offsets[k] + sizes[k]] = movies[m].stored(i).astype(dtype, copy=False).ravel()
+            frame = movies[m].stored(i).astype(dtype, copy=False)
+            buffer[offsets[k] : offsets[k] + sizes[k]] = frame.ravel()
+            median[k] = np.median(frame[..., ::_MEDIAN_STEP, ::_MEDIAN_STEP])
 
         with ThreadPoolExecutor(max(1, readers)) as pool:
             list(pool.map(read, range(len(wanted))))
@@ -122,6 +130,7 @@ def stored_frames(
             widths=shapes[:, 2],
             low=low_span[:, 0],
             span=low_span[:, 1],
+            median=median,
             channels=int(shapes[0, 0]),
             place=place,
         )

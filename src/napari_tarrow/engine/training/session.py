@@ -50,7 +50,8 @@ class Batches:
     def train(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw a training batch: clips (B, K, C, S, S) float32, labels (B, P) int64."""
         samples = np.arange(step * self.config.batchsize, (step + 1) * self.config.batchsize)
-        return self._draw(self.data.train, "train", samples, Augmentation(self.config.augment, self.config.transpose))
+        augmentation = Augmentation(self.config.augment, self.config.transpose, self.config.contrast)
+        return self._draw(self.data.train, "train", samples, augmentation)
 
     def validate(self, step: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the validation batch of this number, the same in every epoch; `count` samples in all."""
@@ -66,8 +67,8 @@ class Batches:
             places = draw_foreground(sampler, store, seed, phase, samples)
         else:
             places = sampler.draw(Stream(seed, f"{phase}/places"), samples)
-        warp, jitter = augmentation.draw(Stream(seed, f"{phase}/augment"), samples, sampler.clips.shape[1])
-        clips = patches(store, places, sampler.size, warp, jitter)
+        drawn = augmentation.draw(Stream(seed, f"{phase}/augment"), samples, sampler.clips.shape[1])
+        clips = patches(store, places, sampler.size, *drawn)
         labels = Stream(seed, f"{phase}/order").uniform(samples, len(self.sequences)) < 0.5
         return clips.to(self.device), on_device(labels.astype(np.int64), self.device)
 
