@@ -115,8 +115,8 @@ def in_the_report(updates: list[Update]) -> bool:
 
 
 def test_it_takes_a_share_of_the_time_only(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_tarrow.engine.training.shortcuts.reporting._SHORTEST", 0.0)
-    monkeypatch.setattr("napari_tarrow.engine.training.shortcuts.reporting._SHARE", 0.0)
+    for name in ("_SHORTEST", "_SHARE", "_PATIENCE"):
+        monkeypatch.setattr(f"napari_tarrow.engine.training.shortcuts.reporting.{name}", 0.0)
     path = tmp_path / "noise.tif"
     tifffile.imwrite(path, np.random.default_rng(0).integers(0, 99, (20, 24, 28)).astype(np.uint16))
     finished = last(list(train(tiny(shortcuts=True, input_train=str(path), axes="TYX"))))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FILE = "shortcuts.json"
 _SHARE, _SHORTEST, _LONGEST = 0.04, 5.0, 60.0  # of the run's duration; seconds
+_ENOUGH, _PATIENCE = 16, 20.0  # pairs without which nothing is said, and the seconds that they are worth
 
 
 def find_shortcuts(session: Session, footage: Footage, control: Control) -> Iterator[Update]:
@@ -60,7 +61,8 @@ def _looked(session: Session, footage: Footage, control: Control) -> Generator[U
         if looked is not None:
             begin = begin or time.perf_counter()
             found.append(looked)
-        if control.stopping or (begin is not None and time.perf_counter() - begin > seconds):
+        taken = 0.0 if begin is None else time.perf_counter() - begin
+        if control.stopping or taken > (seconds if len(found) >= _ENOUGH else max(seconds, _PATIENCE)):
             break
         yield session.progress()
     return found
