@@ -155,8 +155,10 @@ def _with_drifts(windows: Sequence[_Window]) -> list[_Prepared]:
     low, span = np.median([w.rows for w in windows], (0, 1))
     scales = [(w.rows - [low, 0]) / span for w in windows]  # of prepared values to values that all frames share
     steps = np.array([_steps(w.frames, scale) for w, scale in zip(windows, scales, strict=True)])
-    found = []
-    for window, rate, scale, step in zip(windows, lasting(steps), scales, steps, strict=True):
+    going, found = lasting(steps), []
+    shift = going[..., 2:4]
+    shift[...] = np.where(shift.any(-1, keepdims=True), steps[..., 2:4], 0)  # measured well, and stages move in jumps
+    for window, rate, scale, step in zip(windows, going, scales, steps, strict=True):
         drift = _drift(rate, scale)
         level, crowding = _crowding(drift.put(torch.from_numpy(window.frames), KINDS, -1))
         found.append(_Prepared(window, drift, step.sum(0), level, crowding))

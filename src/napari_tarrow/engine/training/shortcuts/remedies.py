@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 def remedy(kind: str, config: TrainConfig) -> str:
     """Return a sentence that says what removes a shortcut."""
-    return {"brightness": _brightness, "shift": _shift}.get(kind, lambda _: _OTHERS[kind])(config)
+    return {"brightness": _brightness, "shift": _shift, "focus": _focus}.get(kind, lambda _: _OTHERS[kind])(config)
 
 
 def _brightness(config: TrainConfig) -> str:
@@ -27,9 +27,14 @@ def _shift(config: TrainConfig) -> str:
     return "Flips did not remove it: register the frames first."
 
 
+def _focus(config: TrainConfig) -> str:
+    if config.augment < 2:
+        return "To hide it in noise: --augment 2; to be sure, leave that part out of the splits."
+    return "No option removes it: leave that part out of the splits."
+
+
 _OTHERS = {
-    "focus": "No option removes it: leave that part out of the splits.",
-    "crowd": "No option removes it.",
+    "crowd": "No option removes it: leave the part where it does out of the splits.",
     "still": "Look at the maps.",
     "place": "Crop a clock, scale bar or moving border there.",
 }

@@ -31,8 +31,8 @@ _NAMES = {
     "place": "One place",
 }
 _OFFERED = {
-    "brightness": "brightness changes by {:+.1%} a frame",
-    "shift": "the picture drifts by {:.2g} pixels a frame",
+    "brightness": "brightness changes by {:+.1%} a frame on average",
+    "shift": "the picture drifts by {:.2g} pixels a frame on average",
     "focus": "sharpness changes steadily",
     "crowd": "it fills up or empties",
 }
@@ -127,7 +127,7 @@ class ShortcutReport:
                 f"over whole frames the network tells the order of {self.right} of {self.pairs} pairs, but not by"
                 " brightness, drift, focus or crowding"
             )
-        unused = f". Not used, though {' and '.join(self.offered.values())}" if self.offered else ""
+        unused = f" ({' and '.join(self.offered.values())}, which explains little of it)" if self.offered else ""
         return f"No shortcut was found: {why}{unused}."
 
     def _accuracies(self) -> str:
