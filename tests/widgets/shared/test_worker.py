@@ -299,3 +299,15 @@ def test_the_timer_stands_still_after_the_end(qtbot: QtBot, until: Until) -> Non
     watched.job.start()
     until(lambda: watched.over)
     assert not watched.job._timer.isActive()
+
+
+def test_a_job_that_has_ended_stops_nothing_when_it_is_forgotten(until: Until) -> None:
+    asked: list[str] = []
+    watched = Watched(lambda: iter([1]), stop=lambda: asked.append("stop"))
+    watched.job.start()
+    until(lambda: watched.over)
+
+    line = watched.job._line
+    line.abandon()
+
+    assert asked == []

@@ -205,10 +205,11 @@ class _Line:
         return self._title
 
     def end_soon(self) -> None:
-        if self._stop is None:
+        stop = self._stop
+        if stop is None:
             self._abandoned.set()
         else:
-            self._stop()
+            stop()
 
     def abandon(self) -> None:
         self.end_soon()
@@ -221,7 +222,7 @@ class _Line:
         except BaseException as error:  # the main thread says it
             self.error = error
             _let_go(error)
-        self._work = None
+        self._work = self._stop = None  # whoever abandons this line later must not stop what came after it
         self._put(_END)
 
     def _iterate(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,9 @@ import numpy as np
 import tifffile
 import torch
 
+from napari_tarrow.commands.progress import ProgressPrinter
+from napari_tarrow.engine.inference.descriptions.description import describe_model
+from napari_tarrow.engine.inference.descriptions.rows import model_rows
 from napari_tarrow.engine.training import (
     Control,
     EpochEnded,
@@ -47,6 +51,12 @@ def test_a_run_ends_with_the_report_which_is_also_in_its_folder(tiny: Make) -> N
     assert updates[-2:] == [*reports, finished]
     values = json.loads((finished.run_folder / "shortcuts.json").read_text())
     assert tuple(values["lines"]) == reports[0].lines
+    assert describe_model(finished.run_folder).shortcuts == reports[0].lines
+    rows = model_rows(describe_model(finished.run_folder))
+    assert ("Shortcuts", reports[0].lines[0].removeprefix("Shortcuts: ")) in rows
+    printed = io.StringIO()
+    ProgressPrinter(stream=printed).show(reports[0])
+    assert tuple(printed.getvalue().splitlines()) == reports[0].lines
     assert values["pairs"] == 10  # 12 frames, none across the border of the two parts
 
 
@@ -96,6 +106,13 @@ def test_stopped_during_the_report_the_run_is_done_without_one(tiny: Make) -> No
     assert last(updates).reason == "done"
     assert not any(isinstance(update, ShortcutsFound) for update in updates)
     assert not (last(updates).run_folder / "shortcuts.json").exists()
+
+
+def test_a_damaged_report_leaves_the_model_usable(tiny: Make) -> None:
+    folder = last(list(train(tiny()))).run_folder
+    for text in ("", "[]", '{"lines": 3}', '{"lines": [1, "one"]}'):
+        (folder / "shortcuts.json").write_text(text)
+        assert describe_model(folder).shortcuts == (("one",) if "one" in text else ())
 
 
 def test_closed_during_the_report_the_folder_is_whole(tiny: Make) -> None:
