@@ -88,9 +88,9 @@ class SeesMotion(HandMade):
         super().__init__(lambda frames: torch.cat([_smooth(frames), torch.gradient(_smooth(frames), dim=-1)[0]], 1))
 
     def evidence(self, projections: torch.Tensor) -> torch.Tensor:
-        (first, slope), (last, other) = projections[0]
+        (first, slope), (last, other) = (projections[:, t].unbind(1) for t in (0, 1))
         flow = -(last - first) * (slope + other)
-        return torch.stack([flow, -flow])[None]
+        return torch.stack([flow, -flow], 1)
 
 
 def _smooth(frames: torch.Tensor) -> torch.Tensor:

@@ -191,17 +191,17 @@ def _look(model: TimeArrowNet, one: _Prepared, size: int, last: bool, crowds: bo
     frames = torch.from_numpy(window.frames).to(model.device)
     source = (frames[-1:] if last else frames[:1]).expand_as(frames)
     there = tuple(kind for kind in KINDS if drift.has(kind))
-    plain = _evidence(model, frames)
-    evidence, rest = {"plain": float(plain.mean())}, plain
+    shown = {"plain": frames}
     for name, kinds in [*((kind, (kind,)) for kind in there), *([("all", there)] * (len(there) > 1))]:
-        rest = _evidence(model, drift.put(frames, kinds, -1))
-        evidence[f"without {name}"] = float(rest.mean())
-        evidence[f"only {name}"] = float(_evidence(model, drift.put(source, kinds)).mean())
+        shown[f"only {name}"] = drift.put(source, kinds)
+        shown[f"without {name}"] = drift.put(frames, kinds, -1)
+    maps = dict(zip(shown, _evidence(model, torch.stack([*shown.values()])), strict=True))
+    plain, rest = maps["plain"], maps[[*shown][-1]]
     rows, columns = (min(max(1, round(n / size)), m) for n, m in zip(frames.shape[-2:], plain.shape, strict=True))
     grid = rows, columns
     return Looked(
         when=window.when,
-        evidence=evidence,
+        evidence={name: float(one.mean()) for name, one in maps.items()},
         patches={"plain": _pooled(plain, grid), "without all": _pooled(rest, grid)},
         change=_pooled((frames[-1] - frames[0]).square().mean(0), grid) ** 0.5,
         where=_centres(window, grid),
@@ -212,16 +212,17 @@ def _look(model: TimeArrowNet, one: _Prepared, size: int, last: bool, crowds: bo
     )
 
 
-def _evidence(model: TimeArrowNet, frames: torch.Tensor) -> torch.Tensor:
-    """Return (h, w): how much speaks for the order in which frames (T, C, H, W) are given."""
+def _evidence(model: TimeArrowNet, sequences: torch.Tensor) -> torch.Tensor:
+    """Return (N, h, w): how much speaks for the order in which the frames of each (N, T, C, H, W) are given."""
     training = model.training
     try:
-        projections = model.eval().project(frames.contiguous(memory_format=torch.channels_last))
-        dense = model.evidence(projections[None])[0]
-        evidence = dense[0] - dense[1]
+        frames = sequences.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        projections = model.eval().project(frames).unflatten(0, sequences.shape[:2])
+        dense = model.evidence(projections)
+        evidence = dense[:, 0] - dense[:, 1]
         if model.n_frames > 2 or not model.classification_head.symmetric:  # else this is the same once more
-            dense = model.evidence(projections.flip(0)[None])[0]
-            evidence = (evidence + dense[1] - dense[0]) / 2
+            dense = model.evidence(projections.flip(1))
+            evidence = (evidence + dense[:, 1] - dense[:, 0]) / 2
     finally:
         model.train(training)
     return evidence.float()
@@ -257,7 +258,7 @@ def _crowd(model: TimeArrowNet, frame: torch.Tensor, level: float) -> Iterator[t
         if full[0] != full[1]:
             first, second = parts if full[0] < full[1] else parts[::-1]
             shown = torch.stack([first] * (model.n_frames // 2) + [second] * (model.n_frames - model.n_frames // 2))
-            yield abs(full[1] - full[0]), float(_evidence(model, shown).mean())
+            yield abs(full[1] - full[0]), float(_evidence(model, shown[None]).mean())
 
 
 def _scalars(frames: np.ndarray) -> dict[str, float]:
