@@ -118,17 +118,14 @@ class ShortcutReport:
         return {"format": FORMAT, "lines": list(self.lines), **asdict(self)}
 
     def _none(self) -> str:
+        told = f"over whole frames the network tells the order of {self.right} of {self.pairs} pairs"
+        offered = " and ".join(self.offered.values())
         if _tail(self.right, self.pairs) > _CHANCE:
-            why = (
-                f"over whole frames the network tells the order of {self.right} of {self.pairs} pairs, as guessing may"
-            )
+            why, unused = "as guessing may", f" (not used so far: {offered})"
         else:
-            why = (
-                f"over whole frames the network tells the order of {self.right} of {self.pairs} pairs, but not by"
-                " brightness, drift, focus or crowding"
-            )
-        unused = f" ({' and '.join(self.offered.values())}, which explains little of it)" if self.offered else ""
-        return f"No shortcut was found: {why}{unused}."
+            why = "but not by brightness, drift, focus or crowding"
+            unused = f" ({offered}, which explains little of it)"
+        return f"No shortcut was found: {told}, {why}{unused if offered else ''}."
 
     def _accuracies(self) -> str:
         def told(values: Sequence[float | None]) -> str:
