@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from ..draws import Stream
 from .drifts import KINDS, Drift, goes_one_way, lasting, steps_between
+from .remedies import usable_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,8 +43,9 @@ class Looked:
     when : float
         Place in the movie, 0 to 1.
     evidence : dict
-        Mean over the window: ``plain``; ``without brightness``, ``shift``, ``focus`` or ``all`` of several; and of a
-        single frame that only drifts, ``only brightness`` and so on. A drift that is not there is missing.
+        Mean over the window: ``plain``; ``without brightness``, ``shift``, ``focus``, those that
+        can be used ``together``, or ``all``; and of a single frame that only drifts, ``only brightness`` and so on. A
+        drift that is not there is missing.
     patches : dict of (N,) float32
         The same for its patches, of ``plain`` and ``without all``.
     change : (N,) float32
@@ -129,7 +131,7 @@ def look(model: TimeArrowNet, watched: Sequence[Watched], config: TrainConfig) -
     order = np.argsort(Stream(config.seed, "shortcuts/order").uniform(np.arange(len(chosen)), 1)[:, 0])
     crowds = goes_one_way(np.array([one.crowding for one in chosen]))
     for index in order[:_PAIRS]:
-        yield _look(model, chosen[index], config.size, bool(index % 2), crowds)
+        yield _look(model, chosen[index], config, bool(index % 2), crowds)
 
 
 def _spread(count: int, wanted: int) -> np.ndarray:
@@ -186,18 +188,22 @@ def _drift(rate: np.ndarray, scale: np.ndarray) -> Drift:
     return Drift(gains, offsets - gains * middle_offset, shift - shift.mean(0), blur - blur.mean())
 
 
-def _look(model: TimeArrowNet, one: _Prepared, size: int, last: bool, crowds: bool) -> Looked:
+def _look(model: TimeArrowNet, one: _Prepared, config: TrainConfig, last: bool, crowds: bool) -> Looked:
     window, drift = one.window, one.drift
     frames = torch.from_numpy(window.frames).to(model.device)
     source = (frames[-1:] if last else frames[:1]).expand_as(frames)
     there = tuple(kind for kind in KINDS if drift.has(kind))
     shown = {"plain": frames}
-    for name, kinds in [*((kind, (kind,)) for kind in there), *([("all", there)] * (len(there) > 1))]:
-        shown[f"only {name}"] = drift.put(source, kinds)
-        shown[f"without {name}"] = drift.put(frames, kinds, -1)
+    usable = tuple(kind for kind in there if kind in usable_kinds(config))
+    looks = {**{kind: (kind,) for kind in there}, "together": usable, "all": there}
+    for name, kinds in looks.items():
+        if name in KINDS or (len(kinds) > 1 and not (name == "all" and kinds == usable)):
+            shown.update(_drifting(drift, frames, source, name, kinds))
     maps = dict(zip(shown, _evidence(model, torch.stack([*shown.values()])), strict=True))
     plain, rest = maps["plain"], maps[[*shown][-1]]
-    rows, columns = (min(max(1, round(n / size)), m) for n, m in zip(frames.shape[-2:], plain.shape, strict=True))
+    rows, columns = (
+        min(max(1, round(n / config.size)), m) for n, m in zip(frames.shape[-2:], plain.shape, strict=True)
+    )
     grid = rows, columns
     return Looked(
         when=window.when,
@@ -210,6 +216,12 @@ def _look(model: TimeArrowNet, one: _Prepared, size: int, last: bool, crowds: bo
         crowding=one.crowding,
         crowd=tuple(_crowd(model, frames[-1 if last else 0], one.level)) if crowds else (),
     )
+
+
+def _drifting(
+    drift: Drift, frames: torch.Tensor, source: torch.Tensor, name: str, kinds: tuple[str, ...]
+) -> dict[str, torch.Tensor]:
+    return {f"only {name}": drift.put(source, kinds), f"without {name}": drift.put(frames, kinds, -1)}
 
 
 def _evidence(model: TimeArrowNet, sequences: torch.Tensor) -> torch.Tensor:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .drifts import KINDS
+
 if TYPE_CHECKING:
     from ...config import TrainConfig
 
 
+def usable_kinds(config: TrainConfig) -> tuple[str, ...]:
+    """Return the drifts that can tell the order: with flips both ways are equally frequent, and a shift tells nothing.
+
+    What a network that was trained so says of moved cells is about the cells: which side is the front.
+    """
+    return tuple(kind for kind in KINDS if kind != "shift" or config.augment < 1)
+
+
 def remedy(kind: str, config: TrainConfig) -> str:
     """Return a sentence that says what removes a shortcut."""
-    return {"brightness": _brightness, "shift": _shift, "focus": _focus}.get(kind, lambda _: _OTHERS[kind])(config)
+    return {"brightness": _brightness, "focus": _focus}.get(kind, lambda _: _OTHERS[kind])(config)
 
 
 def _brightness(config: TrainConfig) -> str:
@@ -21,12 +31,6 @@ def _brightness(config: TrainConfig) -> str:
     return "No option removes it here: correct the movie first."
 
 
-def _shift(config: TrainConfig) -> str:
-    if config.augment < 1:
-        return "To remove it: --augment 1 (flips)."
-    return "Flips did not remove it: register the frames first."
-
-
 def _focus(config: TrainConfig) -> str:
     if config.augment < 2:
         return "To hide it in noise: --augment 2; to be sure, leave that part out of the splits."
@@ -34,6 +38,7 @@ def _focus(config: TrainConfig) -> str:
 
 
 _OTHERS = {
+    "shift": "To remove it: --augment 1 (flips).",
     "crowd": "No option removes it: leave the part where it does out of the splits.",
     "still": "Look at the maps.",
     "place": "Crop a clock, scale bar or moving border there.",

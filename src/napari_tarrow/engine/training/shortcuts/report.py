@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .drifts import KINDS, goes_one_way
-from .remedies import remedy
+from .drifts import goes_one_way
+from .remedies import remedy, usable_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,9 +150,9 @@ def judge(looked: Sequence[Looked], config: TrainConfig) -> ShortcutReport:
     right = int((plain > 0).sum())
     findings: list[Finding] = []
     if len(looked) >= _LEAST and _tail(right, len(looked)) <= _CHANCE:
-        findings = [f for kind in KINDS if (f := _drift(kind, looked, config))]
+        findings = [f for kind in usable_kinds(config) if (f := _drift(kind, looked, config))]
         findings += [f for f in (_crowd(looked, config),) if f]
-        findings = findings or [f for f in (_drift("all", looked, config),) if f]
+        findings = findings or [f for f in (_drift("together", looked, config),) if f]
         findings = findings or [f for f in (_place(looked, config) or _still(looked, config),) if f]
     patches = np.concatenate([_right(one.patches["plain"]) for one in looked] or [np.zeros(0)])
     rest = np.concatenate([_right(one.patches["without all"]) for one in looked] or [np.zeros(0)])
@@ -185,9 +185,9 @@ def _drift(kind: str, looked: Sequence[Looked], config: TrainConfig) -> Finding 
     lost = sum(one["plain"] - one[f"without {kind}"] for one in having) / all_of_it
     if _tail(right, count) > _CHANCE / 2 or min(share, lost) < _SHARE:
         return None
-    what = f"of {' and '.join(_together(looked))} together" if kind == "all" else "alone"
-    if kind == "all":
-        kind = next(iter(_offered(looked, {"crowd"}).keys() & {"focus"} or _together(looked)))
+    what = f"of {' and '.join(_together(looked, config))} together" if kind == "together" else "alone"
+    if kind == "together":
+        kind = next(iter(_offered(looked, {"crowd"}).keys() & {"focus"} or _together(looked, config)))
     text = (
         f"{_NAMES[kind]}: put on one and the same frame, its drift {what} is told right in {right} of {count}"
         f" pairs; without it {min(lost, 1):.0%} of the evidence is gone."
@@ -206,8 +206,8 @@ def _surest(evidence: np.ndarray) -> tuple[int, int]:
     return min(counts, key=lambda found: _tail(*found))
 
 
-def _together(looked: Sequence[Looked]) -> list[str]:
-    return [kind for kind in KINDS if any(f"only {kind}" in one.evidence for one in looked)]
+def _together(looked: Sequence[Looked], config: TrainConfig) -> list[str]:
+    return [kind for kind in usable_kinds(config) if any(f"only {kind}" in one.evidence for one in looked)]
 
 
 def _crowd(looked: Sequence[Looked], config: TrainConfig) -> Finding | None:
