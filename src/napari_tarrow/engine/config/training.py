@@ -24,7 +24,6 @@ INTERACTIVE: dict[str, Any] = {
     "batchsize": 32,
     "augment": 1,
     "transpose": True,
-    "contrast": 4.0,
     "flip_val": True,
     "patches": "change",
     "logit_gain": 5.0,
