@@ -17,7 +17,16 @@ from qtpy.QtWidgets import QApplication, QMessageBox
 
 from napari_tarrow.engine.config import TrainConfig
 from napari_tarrow.engine.errors import NotEnoughMemoryError, UserError
-from napari_tarrow.engine.training import EpochEnded, Finished, FrameMapShown, Metrics, Notice, Progress, Started
+from napari_tarrow.engine.training import (
+    EpochEnded,
+    Finished,
+    FrameMapShown,
+    Metrics,
+    Notice,
+    Progress,
+    ShortcutsFound,
+    Started,
+)
 from napari_tarrow.widgets.training.run_state import Action, State
 from napari_tarrow.widgets.training.widget import TrainWidget
 
@@ -74,6 +83,8 @@ class Engine:
                 if self.error is not None:
                     raise self.error
             yield EpochEnded(first + 1, 4, _METRICS, _METRICS, True, first + 1, 100, 1.0)
+            if not control.stopping:
+                yield ShortcutsFound(("No shortcut was found.", "Patches told right: 0.88."))
             yield Finished("stopped" if control.stopping else "done", folder, first + 1, 1, 100, 65.0)
         finally:
             self.closed += 1
@@ -168,6 +179,7 @@ def test_at_the_end_the_run_is_shown_and_remembered(
     assert dock.results.path.text() == str(folder)
     assert dock.bar.status.text() == "Done after 1 epoch, 65 s. The best epoch is 1."
     assert "in the lists of the other docks" in dock.results.sentence.text()
+    assert "No shortcut was found.\nPatches told right: 0.88." in dock.results.sentence.text()
     assert recent_runs() == [folder]
     assert dock.plot.curve.best == 1
     assert dock.panel.form.isEnabled()

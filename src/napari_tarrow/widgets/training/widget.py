@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QMessageBox, QVBoxLayout, 
 
 from ...engine.devices import out_of_memory
 from ...engine.errors import NotEnoughMemoryError, UserError
-from ...engine.training import EpochEnded, FrameMapShown, Notice, Progress, Started
+from ...engine.training import EpochEnded, FrameMapShown, Notice, Progress, ShortcutsFound, Started
 from ..shared.dock import note
 from ..shared.layers import plain, still_there
 from ..shared.models import remember_run
@@ -58,6 +58,7 @@ class TrainWidget(QWidget):
         self.viewer = napari_viewer
         self.run = Run(self)
         self._source: weakref.ref[Layer] | None = None
+        self._shortcuts = ""
         self.panel = OrderPanel(napari_viewer)
         self.measure = MeasureLine(self.panel.order)
         self.plot = CurvePlot(napari_viewer)
@@ -174,6 +175,7 @@ class TrainWidget(QWidget):
         self.bar.complain("")
         self.bar.show_progress(0, 0)
         self.results.show_run(None, "")
+        self._shortcuts = ""
         self.plot.clear()
         for part in (self.plot, self.live.box):
             part.setVisible(True)
@@ -194,6 +196,8 @@ class TrainWidget(QWidget):
                 self.plot.redraw()
             case FrameMapShown():
                 self.live.take(update)
+            case ShortcutsFound():
+                self._shortcuts = "\n".join(update.lines)
 
     def _started(self, started: Started) -> None:
         self.plot.curve.start(started)
@@ -220,7 +224,7 @@ class TrainWidget(QWidget):
             notify(ending.error)
         self.bar.say(ending.words)
         if ending.folder is not None:
-            self.results.show_run(ending.folder, ending.what_is_there)
+            self.results.show_run(ending.folder, "\n\n".join(filter(None, (ending.what_is_there, self._shortcuts))))
             if ending.error is None or self.plot.curve.epochs:
                 remember_run(ending.folder)
 
