@@ -33,6 +33,7 @@ SPECIAL = {
     "ndim": 2,
     "frames": 3,
     "cam_size": 64,
+    "contrast": 2.5,
 }
 
 
