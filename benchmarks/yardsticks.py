@@ -82,8 +82,7 @@ def best_rate(device: torch.device, dtype: torch.dtype, rounds: int = 5) -> floa
     layer = nn.Conv2d(256, 256, 3, padding=1).to(device, dtype).to(memory_format=torch.channels_last)
     with torch.no_grad():
         seconds = in_turns({"product": lambda: a @ b, "convolution": lambda: layer(x)}, rounds, device)
-    product = 2.0 * side**3 / statistics.median(seconds["product"])
-    return max(product, 2.0 * x.numel() * 256 * 9 / statistics.median(seconds["convolution"]))
+    return max(2.0 * side**3 / min(seconds["product"]), 2.0 * x.numel() * 256 * 9 / min(seconds["convolution"]))
 
 
 @contextlib.contextmanager
@@ -96,15 +95,20 @@ def autocast(device: torch.device, precision: str) -> Any:
 def reference_package(folder: str) -> bool:
     """Make the reference importable as `tarrow`; return whether its augmentations, which need torchvision, are too."""
     sys.path.insert(0, folder)
-    try:
-        with contextlib.suppress(RuntimeError):  # a build without operators will do: only its warps are needed
-            library = torch.library.Library("torchvision", "DEF")
-            library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        import torchvision.transforms.functional
-    except Exception:
-        torchvision = None
     sys.meta_path.append(_Absent())
-    return torchvision is not None
+    register, torch.library.register_fake = torch.library.register_fake, _registered  # only its warps are needed
+    try:
+        import torchvision.transforms.functional
+    except (ImportError, RuntimeError):
+        return False
+    finally:
+        torch.library.register_fake = register
+    return torchvision.__spec__.origin is not None
+
+
+def _registered(*_: Any, **__: Any) -> Callable[[Any], Any]:
+    """Stand in for `torch.library.register_fake`: a torchvision of another build lacks the operators it names."""
+    return lambda function: function
 
 
 class _Absent(importlib.abc.MetaPathFinder, importlib.abc.Loader):
