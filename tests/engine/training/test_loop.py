@@ -281,7 +281,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     one = Clock()
     for module in (loop, session):
         monkeypatch.setattr(module, "time", one)
-    monkeypatch.setattr(plan, "_shortest", lambda step, device: 10.0)
+    monkeypatch.setattr(plan, "_shortest", lambda steps, device: dict.fromkeys(steps, 10.0))
     trained, validated = session.Session.train_step, loop._validate
 
     def train_step(self: Any) -> None:

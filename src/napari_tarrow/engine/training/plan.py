@@ -19,7 +19,7 @@ from ..files import in_words
 from .optimiser import make_optimiser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..config import TrainConfig
     from ..models import TimeArrowNet
@@ -117,7 +117,7 @@ def make_plan(
     precisions: tuple[str, ...] = ("32", "bf16") if config.precision == "auto" else (config.precision,)
     needs = {p: step_bytes(config, model, objective(p), draw) for p in precisions}
     precisions = _that_fit(needs, free_memory(model.device), config.batchsize)
-    times = {p: _step_seconds(config, model, objective(p), draw) for p in precisions}
+    times = _shortest({p: _step(config, model, objective(p), draw) for p in precisions}, model.device)
     precision = precisions[0] if len(precisions) == 1 else _faster(times)
     step = times[precision]
     validation = _validation_seconds(model, objective(precision), draw)
@@ -190,13 +190,13 @@ def step_bytes(
     return _OVERHEAD * activations * config.batchsize / len(clips) + 4 * weights
 
 
-def _step_seconds(
+def _step(
     config: TrainConfig,
     model: TimeArrowNet,
     objective: Objective,
     draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
-) -> float:
-    """Return the duration of one training step, the shortest of a few."""
+) -> Callable[[int], None]:
+    """Return what takes a training step of this number on a copy of the model."""
     model = copy.deepcopy(model).train()
     optimiser = make_optimiser(config, model)
 
@@ -206,7 +206,7 @@ def _step_seconds(
         loss.backward()
         optimiser.step()
 
-    return _shortest(step, model.device)
+    return step
 
 
 def _validation_seconds(
@@ -218,20 +218,22 @@ def _validation_seconds(
     def step(number: int) -> None:
         objective(model, *draw(number))
 
-    return _shortest(step, model.device)
+    return _shortest({"": step}, model.device)[""]
 
 
-def _shortest(step: Callable[[int], None], device: torch.device) -> float:
-    shortest, begin = math.inf, time.perf_counter()
-    for number in range(1 + _PROBE_STEPS):  # the first warms up
-        start = time.perf_counter()
-        step(number)
-        _synchronise(device)
-        if number or time.perf_counter() - start > _PROBE_SECONDS:
-            shortest = min(shortest, time.perf_counter() - start)
-        if time.perf_counter() - begin > _PROBE_SECONDS:
+def _shortest(steps: Mapping[str, Callable[[int], None]], device: torch.device) -> dict[str, float]:
+    """Return the shortest of a few durations of each; in turns, so that a machine that gets busy is so for all."""
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    begin = time.perf_counter()
+    for _ in range(1 + _PROBE_STEPS):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step(len(seconds[name]))
+            _synchronise(device)
+            seconds[name].append(time.perf_counter() - start)
+        if time.perf_counter() - begin > _PROBE_SECONDS * len(steps):
             break
-    return shortest if math.isfinite(shortest) else time.perf_counter() - begin
+    return {name: min(values[1:] or values) for name, values in seconds.items()}  # the first warms up
 
 
 def _synchronise(device: torch.device) -> None:
