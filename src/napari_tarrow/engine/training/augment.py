@@ -165,7 +165,7 @@ def patches(
     # first the subtraction: the span of a constant frame is 1e-10, and what is not exactly zero would be huge
     raw.sub_(_column(store.low[places.frames], device)).div_(_column(store.span[places.frames], device))
     if contrast is not None:
-        median = (store.median[places.frames] - store.low[places.frames]) / store.span[places.frames]
+        median = store.medians[places.frames]
         factor = np.broadcast_to(contrast[:, None], median.shape)
         raw.mul_(_column(factor, device)).add_(_column(median * (1 - factor), device))
     if jitter is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -44,8 +45,6 @@ class FrameStore:
         Where each frame starts, and its size.
     low, span : (N,) float32
         A prepared value is ``(stored - low) / span``.
-    median : (N,) float32
-        Of the stored values of each frame, about: the level of its background.
     channels : int
     place : str
         Where the pixels are: the device, memory, or disk.
@@ -58,9 +57,14 @@ class FrameStore:
     widths: np.ndarray
     low: np.ndarray
     span: np.ndarray
-    median: np.ndarray
     channels: int
     place: str
+
+    @functools.cached_property
+    def medians(self) -> np.ndarray:
+        """Of every prepared frame, about: the level of its background, (N,) float32; reads all frames, once."""
+        coarse = (self.frame(k)[..., ::_MEDIAN_STEP, ::_MEDIAN_STEP] for k in range(len(self.offsets)))
+        return np.array([np.median(frame.cpu().numpy()) for frame in coarse], np.float32)
 
     def read(self, index: torch.Tensor) -> torch.Tensor:
         """Return stored values as float32; `index` holds positions in `values`, of any shape."""
@@ -106,14 +110,11 @@ def stored_frames(
     sizes = shapes.prod(1)
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     dtype = _common_dtype(movies)
-    median = np.zeros(len(wanted), np.float32)
     with _buffer(int(sizes.sum()), dtype, device) as (buffer, place):
 
         def read(k: int) -> None:
             m, i = wanted[k]
-            frame = movies[m].stored(i).astype(dtype, copy=False)
-            buffer[offsets[k] : offsets[k] + sizes[k]] = frame.ravel()
-            median[k] = np.median(frame[..., ::_MEDIAN_STEP, ::_MEDIAN_STEP])
+            buffer[offsets[k] : offsets[k] + sizes[k]] = movies[m].stored(i).astype(dtype, copy=False).ravel()
 
         with ThreadPoolExecutor(max(1, readers)) as pool:
             list(pool.map(read, range(len(wanted))))
@@ -130,7 +131,6 @@ def stored_frames(
             widths=shapes[:, 2],
             low=low_span[:, 0],
             span=low_span[:, 1],
-            median=median,
             channels=int(shapes[0, 0]),
             place=place,
         )
