@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..shared.roomy import left_beside, roomy
-from ..shared.work import Stage, outwards
+from ..shared.work import Stage, open_model_and_movie, outwards
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -132,22 +132,15 @@ class Stopping:
 
 def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
     """Yield `MapsBegun`, a `MapWritten` for each sequence, `MapSearched`, `EventsFound`, and `Pictured` events."""
-    from ...engine.config import UseConfig
-    from ...engine.devices import choose_device
-    from ...engine.inference import read_trained
-    from ...engine.inference.opening import open_for
-    from ...engine.movies import fingerprint
-
-    device, notices = choose_device(order.device)
-    trained = read_trained(order.folder, device)
-    movie, overridden = open_for(trained, UseConfig(model=str(order.folder)), order.movie)
+    opened = open_model_and_movie(order.folder, order.movie, order.device)
+    movie = opened.movie
     n_frames, _, height, width = movie.movie.shape
     room = roomy((len(order.deltas), n_frames, height, width), np.float32)
     maps = dict(zip(order.deltas, room, strict=True))
-    yield MapsBegun(maps, fingerprint(movie.movie), (*notices, *overridden))
+    yield MapsBegun(maps, opened.fingerprint, opened.notices)
     written: list[tuple[tuple[int, ...], int]] = []
-    memory = left_beside(room, device, order.memory)
-    for value, frames in _maps(order, trained.network, movie, maps, memory):
+    memory = left_beside(room, opened.device, order.memory)
+    for value, frames in _maps(order, opened.network, movie, maps, memory):
         written.append((frames, value.delta))
         yield value
         if stopping.maps.is_set():

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...engine.errors import UserError
 from ...engine.files import in_words
 from ..shared.roomy import left_beside, roomy
-from ..shared.work import Stage, outwards
+from ..shared.work import Stage, open_model_and_movie, outwards
 
 if TYPE_CHECKING:
     import threading
@@ -115,23 +115,15 @@ def compute_embedding(order: EmbeddingOrder, stopping: threading.Event) -> Itera
     The colours are three principal components, fitted to the first frame until those of the whole movie are known.
     Once `stopping` is set no further frames are embedded, and the components are those of the frames that are there.
     """
-    from ...engine.config import UseConfig
-    from ...engine.devices import choose_device
-    from ...engine.inference import read_trained
-    from ...engine.inference.opening import open_for
     from ...engine.inference.stores.filling import plan_embedding
-    from ...engine.movies import fingerprint
 
-    device, notices = choose_device(order.device)
-    trained = read_trained(order.folder, device)
-    movie, overridden = open_for(trained, UseConfig(model=str(order.folder)), order.movie)
-    plan = plan_embedding(
-        trained.network, movie, layer=order.layer, dtype="float32" if order.store is None else "float16"
-    )
+    opened = open_model_and_movie(order.folder, order.movie, order.device)
+    dtype: Literal["float16", "float32"] = "float32" if order.store is None else "float16"
+    plan = plan_embedding(opened.network, opened.movie, layer=order.layer, dtype=dtype)
     kept = _Kept(order, plan)
     n_frames, _, height, width = plan.shape
     colours = roomy((n_frames, COLOURS + 1, height, width), np.uint8)
-    yield EmbeddingBegun(kept.shown, colours, fingerprint(movie.movie), (*notices, *overridden))
+    yield EmbeddingBegun(kept.shown, colours, opened.fingerprint, opened.notices)
     with contextlib.closing(kept):
         yield from _frames(order, plan, kept, colours, stopping)
 

@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    import torch
+
+    from ...engine.models import TimeArrowNet
+    from ...engine.movies import Movie, PreparedMovie
 
 
 @dataclass(frozen=True)
@@ -14,6 +20,37 @@ class Stage:
     """What is done from now on, as a sentence; how long it takes is not known."""
 
     sentence: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model on its device, and a movie as it wants it; `notices` are for the user."""
+
+    network: TimeArrowNet
+    device: torch.device
+    movie: PreparedMovie
+    fingerprint: str
+    notices: tuple[str, ...]
+
+
+def open_model_and_movie(folder: Path, movie: Movie, device: str) -> Opened:
+    """Read a model and prepare a movie for it; imports torch.
+
+    Raises
+    ------
+    UserError
+        If the model cannot be read, or the movie is not for it.
+    """
+    from ...engine.config import UseConfig
+    from ...engine.devices import choose_device
+    from ...engine.inference import read_trained
+    from ...engine.inference.opening import open_for
+    from ...engine.movies import fingerprint
+
+    chosen, notices = choose_device(device)
+    trained = read_trained(folder, chosen)
+    prepared, overridden = open_for(trained, UseConfig(model=str(folder)), movie)
+    return Opened(trained.network, chosen, prepared, fingerprint(prepared.movie), (*notices, *overridden))
 
 
 def outwards(current: int, count: int) -> Iterator[range]:
