@@ -97,7 +97,7 @@ class _Prepared:
 
 def shortcut_report(model: TimeArrowNet, watched: Sequence[Watched], config: TrainConfig) -> ShortcutReport:
     """Look at the movies and judge: see `look` and `judge`."""
-    from .report import judge
+    from .judging import judge
 
     return judge([looked for looked in look(model, watched, config) if looked is not None], config)
 

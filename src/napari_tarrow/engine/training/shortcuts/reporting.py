@@ -11,8 +11,8 @@ import numpy as np
 from ...files import write_json
 from ...models.folder import STATE, load_state
 from ..updates import Notice, ShortcutsFound, Update
+from .judging import judge
 from .looking import Looked, Watched, look
-from .report import judge
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
