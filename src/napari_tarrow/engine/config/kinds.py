@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -22,6 +22,10 @@ def _pairs(value: Any) -> Any:
 
 def _several(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _several_or_auto(value: Any) -> Any:
+    return "auto" if value in (["auto"], ("auto",)) else value
 
 
 def _texts(value: Any) -> Any:
@@ -49,6 +53,7 @@ Splits = Annotated[tuple[tuple[float, float], ...], BeforeValidator(_pairs)]
 Path = Annotated[str, BeforeValidator(as_text)]
 Paths = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 Deltas = Annotated[tuple[Annotated[int, Field(le=1_000_000)], ...], BeforeValidator(_several)]
+DeltasOrAuto = Annotated[Deltas | Literal["auto"], BeforeValidator(_several_or_auto)]
 
 
 def _bytes(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, model_validator
 
 from ..options import Options, option
-from .kinds import Deltas, Flag, Path, Paths, Splits, as_number, as_text
+from .kinds import DeltasOrAuto, Flag, Path, Paths, Splits, as_number, as_text
 
 MOVIE, NETWORK, PATCHES, TRAINING, MACHINE, OUTPUT = "Movie", "Network", "Patches", "Training", "Machine", "Output"
 
@@ -22,6 +22,7 @@ INTERACTIVE: dict[str, Any] = {
     "size": 48,
     "clip": 3,
     "batchsize": 32,
+    "delta": "auto",
     "augment": 1,
     "transpose": True,
     "flip_val": True,
@@ -144,9 +145,10 @@ class TrainConfig(Options):
         gt=0,
     )
 
-    delta: Deltas = option(
+    delta: DeltasOrAuto = option(
         (1,),
-        "Time steps between the frames of a sequence, in frames; several are pooled.",
+        "Time steps between the frames of a sequence, in frames; several are pooled; 'auto' chooses one from the movie,"
+        " over which enough changes.",
         title="Time steps",
         group=PATCHES,
         basic=True,
@@ -318,11 +320,16 @@ class TrainConfig(Options):
     def _consistent(self) -> TrainConfig:
         for name in ("split_train", "split_val"):
             _check_splits(name, getattr(self, name))
-        if not self.delta or min(self.delta) < 1:
-            raise ValueError(f"delta is {_words(self.delta)}; give whole numbers from 1 on.")
-        if len(set(self.delta)) < len(self.delta):
-            raise ValueError(f"delta is {_words(self.delta)}; give every time step once.")
+        if not self.deltas or min(self.deltas) < 1:
+            raise ValueError(f"delta is {_words(self.deltas)}; give whole numbers from 1 on.")
+        if len(set(self.deltas)) < len(self.deltas):
+            raise ValueError(f"delta is {_words(self.deltas)}; give every time step once.")
         return self
+
+    @property
+    def deltas(self) -> tuple[int, ...]:
+        """Time steps; 1 as long as it is to be chosen from the movie."""
+        return (1,) if self.delta == "auto" else self.delta
 
     @property
     def clip_frames(self) -> int:

@@ -59,7 +59,7 @@ def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> Trai
     if run.exists():
         config = TrainConfig.from_values(_section(run, "config"), source=str(run))
         preparation = _preparation(_section(run, "preparation"), run)
-        return TrainedModel(network, preparation, min(config.delta), config, folder)
+        return TrainedModel(network, preparation, min(config.deltas), config, folder)
     values = read_yaml(arguments) if arguments.is_file() else {}
     known: dict[str, Any] = {name: values[name] for name in ("binarize", "subsample", "channels") if name in values}
     delta = values.get("delta") or [1]

@@ -13,6 +13,7 @@ from ..errors import UserError
 from ..movies import PreparedMovie, expand_inputs, open_prepared, sequences, split_range
 from .frames import FrameStore, stored_frames
 from .sampling import Sampler
+from .time_step import choose_delta
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from ..config import TrainConfig
 
 _SMALLEST_PATCH = 8
+_STRANGE = (
+    "From one frame to the next the picture becomes nearly another: objects move by their own size or more, and what"
+    " happens to one of them is hardly seen. Divisions may not be found; record more often if you can."
+)
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,11 @@ class Part:
 class Footage:
     """Movies and the clips in them, before a frame is read.
 
-    `movies` are all, each once; `train` and `val` say what is drawn from them; `summary` and `notices` are sentences.
+    `config` says what was asked for, with what was chosen from the movies; `movies` are all, each once; `train` and
+    `val` say what is drawn from them; `summary` and `notices` are sentences.
     """
 
+    config: TrainConfig
     movies: tuple[PreparedMovie, ...]
     train: tuple[Part, ...]
     val: tuple[Part, ...]
@@ -83,17 +90,22 @@ def open_footage(config: TrainConfig, movies: Sequence[Any] | None, val_movies: 
     sources = {_key(source): source for source in (*train_sources, *val_sources)}
     opened = [open_prepared(config, source) for source in sources.values()]
     places = {key: place for place, key in enumerate(sources)}
-    train = _parts(config, opened, [places[_key(source)] for source in train_sources], config.split_train)
-    val = _parts(config, opened, [places[_key(source)] for source in val_sources], config.split_val)
+    chosen = [places[_key(source)] for source in train_sources], [places[_key(source)] for source in val_sources]
     _check_channels(opened)
+    config, told, warned = _with_delta(config, opened, *chosen)
+    train, val = (
+        _parts(config, opened, chosen[0], config.split_train),
+        _parts(config, opened, chosen[1], config.split_val),
+    )
     _check_overlap(opened, train, val)
     _check_clips(config, opened, train, "training", config.split_train)
     _check_clips(config, opened, val, "validation", config.split_val)
     size, notices = _patch_size(config, opened)
+    notices += warned
     notices += _without_clips(opened, train, "training") + _without_clips(opened, val, "validation")
-    summary = [_describe(movie) for movie in opened]
+    summary = [*map(_describe, opened), *told]
     summary += [_count(config, train, "training"), _count(config, val, "validation")]
-    return Footage(tuple(opened), tuple(train), tuple(val), size, tuple(summary), tuple(notices))
+    return Footage(config, tuple(opened), tuple(train), tuple(val), size, tuple(summary), tuple(notices))
 
 
 @contextlib.contextmanager
@@ -133,11 +145,29 @@ def _key(source: Any) -> Any:
     return Path(source).expanduser().resolve() if isinstance(source, str) else id(source)
 
 
+def _with_delta(
+    config: TrainConfig, movies: Sequence[PreparedMovie], train: Sequence[int], val: Sequence[int]
+) -> tuple[TrainConfig, list[str], list[str]]:
+    """Choose the time step where it is left open; return the rest of the summary and of the notices too."""
+    if config.delta != "auto":
+        return config, [], []
+
+    def with_step(delta: int) -> TrainConfig:
+        return config.model_copy(update={"delta": (delta,)})
+
+    def usable(delta: int) -> bool:
+        asked = (train, config.split_train), (val, config.split_val)
+        return all(any(len(part.clips) for part in _parts(with_step(delta), movies, *one)) for one in asked)
+
+    step = choose_delta([movies[index] for index in train], usable)
+    return with_step(step.delta), [step.why], [_STRANGE] * step.strange
+
+
 def _parts(
     config: TrainConfig, movies: Sequence[PreparedMovie], chosen: Sequence[int], splits: Sequence[tuple[float, float]]
 ) -> list[Part]:
     parts = []
-    for delta in config.delta:
+    for delta in config.deltas:
         for index in chosen:
             numbers = movies[index].movie.frame_numbers
             for split in splits:
@@ -185,7 +215,7 @@ def _check_clips(
     what: str,
     splits: Sequence[tuple[float, float]],
 ) -> None:
-    for delta in config.delta:
+    for delta in config.deltas:
         if any(len(part.clips) for part in parts if part.delta == delta):
             continue
         longest = max((movies[part.movie] for part in parts), key=lambda movie: movie.shape[0])
@@ -227,5 +257,5 @@ def _describe(movie: PreparedMovie) -> str:
 
 def _count(config: TrainConfig, parts: Sequence[Part], what: str) -> str:
     kind = "sequences" if config.clip_frames == config.frames else "clips"
-    counts = [f"{sum(len(p.clips) for p in parts if p.delta == delta)} at delta {delta}" for delta in config.delta]
+    counts = [f"{sum(len(p.clips) for p in parts if p.delta == delta)} at delta {delta}" for delta in config.deltas]
     return f"{kind.capitalize()} of {config.clip_frames} frames for {what}: {', '.join(counts)}."

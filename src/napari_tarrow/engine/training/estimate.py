@@ -73,6 +73,7 @@ def measure(config: TrainConfig, movies: Sequence[Any] | None = None) -> Estimat
         For what would keep the run from starting, but a lack of memory, which the estimate says.
     """
     whole = open_footage(config, movies, None)
+    config = whole.config
     device, notices = choose_device(config.device, config.gpu)
     first, footage = _first_frames(config, movies, whole)
     model = new_network(config, footage.channels, device)
@@ -103,7 +104,7 @@ def _first_frames(config: TrainConfig, movies: Sequence[Any] | None, whole: Foot
 
     A step does not depend on which frames it sees; percentiles of a whole movie would have to read all of it.
     """
-    span = (config.clip_frames - 1) * max(config.delta) + 1
+    span = (config.clip_frames - 1) * max(config.deltas) + 1
     halves = {"split_train": ((0.0, 0.5),), "split_val": ((0.5, 1.0),), "n_images": 2 * (span + 2)}
     first = config.model_copy(update={**halves, "normalize": "frame", "frame_numbers": None})
     try:

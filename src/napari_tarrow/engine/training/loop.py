@@ -74,7 +74,7 @@ def train(
     """
     control = control or Control()
     footage = _heeding(open_footage(config, movies, val_movies), control)
-    yield from _guarded(config, footage, control, None, None)
+    yield from _guarded(footage, control, None, None)
 
 
 def resume(
@@ -113,16 +113,15 @@ def resume(
     with training_in(folder), contextlib.suppress(Interrupted):
         sweep(folder)
         _check_unchanged(footage, record, folder)
-        yield from _guarded(config, footage, control, folder, record)
+        yield from _guarded(footage, control, folder, record)
 
 
-def _guarded(
-    config: TrainConfig, footage: Footage, control: Control, folder: Path | None, record: RunRecord | None
-) -> Iterator[Update]:
+def _guarded(footage: Footage, control: Control, folder: Path | None, record: RunRecord | None) -> Iterator[Update]:
     """Run, and turn memory that ran out into words; memory is given back however it ends."""
+    config = footage.config
     try:
         with contextlib.suppress(Interrupted):
-            yield from _run(config, footage, control, folder, record)
+            yield from _run(footage, control, folder, record)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -137,9 +136,8 @@ def _guarded(
         give_memory_back()
 
 
-def _run(
-    config: TrainConfig, footage: Footage, control: Control, folder: Path | None, record: RunRecord | None
-) -> Iterator[Update]:
+def _run(footage: Footage, control: Control, folder: Path | None, record: RunRecord | None) -> Iterator[Update]:
+    config = footage.config
     device, notices = choose_device(config.device, config.gpu)
     if device.type == "cpu":
         keep_freed_memory()

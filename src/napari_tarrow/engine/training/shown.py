@@ -56,7 +56,7 @@ class Showcase:
         """Yield the evidence map of the sequence of the first movie that begins with `frame`, or last before it."""
         movie = self._footage.movies[0]
         numbers = movie.movie.frame_numbers
-        rows = sequences(numbers, range(len(numbers)), self._config.frames, min(self._config.delta))
+        rows = sequences(numbers, range(len(numbers)), self._config.frames, min(self._config.deltas))
         row = rows[max(0, int(np.searchsorted(rows[:, 0], frame, "right")) - 1)]
         top, left = (max(0, (side - _LARGEST_SIDE) // 2) for side in movie.shape[2:])
         window = np.s_[:, top : top + _LARGEST_SIDE, left : left + _LARGEST_SIDE]
@@ -114,7 +114,7 @@ def _evidence(model: TimeArrowNet, images: np.ndarray) -> np.ndarray:
 def _sequences(config: TrainConfig, footage: Footage) -> Iterator[tuple[int, np.ndarray]]:
     """Give, for every validation movie, its sequences at the first delta: (S, T) indices of frames."""
     for movie in dict.fromkeys(part.movie for part in footage.val):
-        clips = [part.clips for part in footage.val if part.movie == movie and part.delta == config.delta[0]]
+        clips = [part.clips for part in footage.val if part.movie == movie and part.delta == config.deltas[0]]
         found = np.concatenate(clips)[:, : config.frames]
         if len(found):
             yield movie, found

@@ -141,7 +141,9 @@ class OrderPanel(QWidget):
     def _form_changed(self) -> None:
         by_epochs = self.form.editor("minutes").get() is None  # minutes win over them
         self.form.editor("epochs").setEnabled(by_epochs)
-        if self.form.problem is None and (deltas := self.form.config().model_dump()["delta"]) != self.movie.deltas:
-            self.movie.deltas = deltas
-            self.movie.look()  # which says how many pairs there are now
+        if self.form.problem is None:
+            deltas = TrainConfig.from_values(self.form.values()).deltas
+            if deltas != self.movie.deltas:
+                self.movie.deltas = deltas
+                self.movie.look()  # which says how many pairs there are now
         self.changed.emit()

@@ -72,7 +72,7 @@ def watched(config: TrainConfig, footage: Footage) -> list[Watched]:
     """Return the movies with their sequences, of training and validation, at the smallest time step."""
     found = []
     for number, movie in enumerate(footage.movies):
-        clips = [p.clips for p in (*footage.train, *footage.val) if p.movie == number and p.delta == min(config.delta)]
+        clips = [p.clips for p in (*footage.train, *footage.val) if p.movie == number and p.delta == min(config.deltas)]
         rows = np.unique(np.concatenate(clips)[:, : config.frames], axis=0) if clips else np.zeros((0, config.frames))
         if len(rows):
             found.append(Watched(movie, rows.astype(np.int64)))

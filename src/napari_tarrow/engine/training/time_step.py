@@ -1,0 +1,108 @@
+"""How many frames apart the frames of a sequence are, chosen from the movies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..movies import sequences
+from ..movies.prepared import block_means
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from ..movies import PreparedMovie
+
+    Array = NDArray[np.float32]
+
+# Measured (docs/performance.md): what changes less than this from one frame to the other is not learnt within minutes.
+_ENOUGH = 0.08
+_STRANGE = 0.8  # so little stays alike that objects are hardly known again
+_CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+_PAIRS, _SIDE = 8, 1024  # looked at, of each movie: so many pairs, and of large frames their middle
+_BLOCK = 32  # pixels; places with more contrast count for more
+_SIGMA = 1.0  # of the smoothing that the noise is not to outweigh
+_NOISE_LEFT = 1 / (4 * np.pi * _SIGMA**2)  # of the variance of white noise, after it
+
+
+class TimeStep(NamedTuple):
+    """The step that was chosen, and why, in a sentence; `strange` where frames are too far apart already."""
+
+    delta: int
+    why: str
+    strange: bool
+
+
+def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool]) -> TimeStep:
+    """Choose the smallest time step over which enough changes for the order to be told.
+
+    What changes is one minus the correlation of the two frames: their squared difference over the sum of their
+    variances, within blocks of 32 pixels, summed over blocks and pairs of frames, so that places with contrast decide.
+    Frames are smoothed by one pixel, and what white noise adds is taken off; its size is the median absolute deviation
+    of the diagonal details of the difference (Donoho and Johnstone 1994).
+
+    Parameters
+    ----------
+    movies : sequence of PreparedMovie
+    usable : callable
+        Says whether there are clips with a step; 1 is taken where no other is.
+
+    Returns
+    -------
+    TimeStep
+        Where not even the longest usable step shows enough, that one.
+    """
+    delta, changed = 1, _changed(movies, 1)
+    first = changed
+    for longer in _CANDIDATES:
+        if changed >= _ENOUGH or not usable(longer):
+            break
+        delta, changed = longer, _changed(movies, longer)
+    why = f"Delta {delta}, chosen from the movie: from one frame to the next {first:.0%} of its contrast changes"
+    if delta > 1:
+        why += f", over {delta} frames {changed:.0%}"
+    return TimeStep(delta, f"{why}.", first >= _STRANGE)
+
+
+def _changed(movies: Iterable[PreparedMovie], delta: int) -> float:
+    """Return how much changes over a step, from 0 (nothing) to about 1 (everything)."""
+    change = contrast = 0.0
+    for movie in movies:
+        numbers = movie.movie.frame_numbers
+        rows = sequences(numbers, range(len(numbers)), 2, delta)
+        chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _PAIRS)).round().astype(int))
+        for row in rows[chosen] if len(rows) else ():
+            one, other = _change_and_contrast(*(_middle(movie.frame(int(index))) for index in row))
+            change, contrast = change + one, contrast + other
+    return max(0.0, change) / contrast if contrast > 0 else 0.0
+
+
+def _middle(frame: Array) -> Array:
+    top, left = (max(0, (side - _SIDE) // 2) for side in frame.shape[1:])
+    return frame[:, top : top + _SIDE, left : left + _SIDE]
+
+
+def _change_and_contrast(first: Array, second: Array) -> tuple[float, float]:
+    from scipy import ndimage
+
+    noise = _NOISE_LEFT * _noise(second - first)
+    first, second = (ndimage.gaussian_filter(frame, (0, _SIGMA, _SIGMA)) for frame in (first, second))
+    difference = _variance(second - first)
+    return float((difference - noise).sum()), float((_variance(first) + _variance(second) - noise).sum())
+
+
+def _variance(frame: Array) -> Array:
+    """Return the variances within blocks."""
+    block = min(_BLOCK, *frame.shape[1:])
+    variances: Array = block_means(frame**2, block) - block_means(frame, block) ** 2
+    return variances
+
+
+def _noise(difference: Array) -> float:
+    """Return the variance of white noise in a difference of frames, which hardly anything else is as fine as."""
+    even = difference[:, : difference.shape[1] // 2 * 2, : difference.shape[2] // 2 * 2]
+    details = (even[:, ::2, ::2] - even[:, 1::2, ::2] - even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 2
+    return float((np.median(np.abs(details - np.median(details))) / 0.6745) ** 2)
