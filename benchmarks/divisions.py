@@ -35,6 +35,7 @@ from napari_tarrow.engine.movies.object_radius import object_radius
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_tarrow.engine.config import MapKind
     from napari_tarrow.engine.movies import PreparedMovie
 
 HEADINGS = ("events from", "recall at N", "at 2N", "AP", "best F1", "of so many", "F1 unlabelled", "of so many")
@@ -79,11 +80,17 @@ def _all_events(
         yield "frame difference", find_events(_of_frames(movie, first.delta, _difference), movie, radius=radius)
         models = [_random(first), *models]
     for model in models:
-        movie, _ = open_for(model, UseConfig(movie=arguments.movie))
         name = model.folder.name if model.folder != first.folder or model is first else "random weights"
         for kind in arguments.maps:
-            maps = attribute(model.network, movie, model.delta, kind=kind)
-            yield f"{name}, {kind}", find_events(maps, movie, radius=radius)
+            yield f"{name}, {kind}", events_of_model(model, arguments.movie, kind, radius)
+
+
+def events_of_model(
+    model: TrainedModel, path: str, kind: MapKind = "evidence", radius: float | None = None
+) -> list[Event]:
+    """Return the events of one of the maps that a model makes of a movie."""
+    movie, _ = open_for(model, UseConfig(movie=path))
+    return find_events(attribute(model.network, movie, model.delta, kind=kind), movie, radius=radius)
 
 
 def _random(model: TrainedModel) -> TrainedModel:

@@ -1,0 +1,123 @@
+"""Time to divisions: what is learnt and found after so many minutes of training, for presets and seeds.
+
+    python benchmarks/time_to_divisions.py MOVIE.tif DIVISIONS.csv --minutes 2 5 20 60 --seeds 0 1 2 --out FOLDER
+
+Trains a network for every preset, seed and duration, one after the other, each in a process of its own, and scores the
+events of its evidence as `divisions.py` does. Prints one row per run, and draws the scores against minutes and the
+accuracy against pairs (`time_to_divisions.png` in the folder). Runs that are in the folder already are scored, not
+trained again. Times are those of an otherwise idle machine only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from divisions import events_of_model
+from matplotlib.figure import Figure
+
+from napari_tarrow.engine.inference import read_trained, suggest_threshold
+from napari_tarrow.engine.inference.events.scoring import Score, read_divisions, score
+
+HEADINGS = (
+    "preset",
+    "seed",
+    "minutes",
+    "pairs",
+    "accuracy where it changes",
+    "recall at N",
+    "AP",
+    "best F1",
+    "F1 unlabelled",
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training, and where its model is."""
+
+    preset: str
+    seed: int
+    minutes: float
+    folder: Path
+
+    def curve(self) -> list[dict[str, float]]:
+        """Return the rows of its metrics, as numbers."""
+        with (self.folder / "metrics.csv").open(newline="") as file:
+            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
+def main() -> None:
+    """Train, score, print and draw what the command line asks for."""
+    arguments = _arguments()
+    divisions = read_divisions(arguments.divisions)
+    print("| " + " | ".join(HEADINGS) + " |")
+    print("|---" * len(HEADINGS) + "|")
+    found: list[tuple[Run, Score]] = []
+    for preset in arguments.presets:
+        for seed in arguments.seeds:
+            for minutes in arguments.minutes:
+                run = _trained(arguments, preset, seed, minutes)
+                events = events_of_model(read_trained(run.folder), arguments.movie)
+                one = score(events, divisions, frames=6, threshold=suggest_threshold(events))
+                found.append((run, one))
+                print(_row(run, one), flush=True)
+    _draw(found, arguments.out / "time_to_divisions.png")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("movie")
+    parser.add_argument("divisions")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[2, 5, 20, 60])
+    parser.add_argument("--presets", nargs="+", default=["interactive", "paper"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--out", type=Path, default=Path("time_to_divisions"))
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="of napari-tarrow-train, for every run")
+    return parser.parse_args()
+
+
+def _trained(arguments: argparse.Namespace, preset: str, seed: int, minutes: float) -> Run:
+    name = f"{preset}_{seed}_{minutes:g}min"
+    there = [folder for folder in arguments.out.glob(f"{name}_backbone_*") if (folder / "metrics.csv").is_file()]
+    if not there:
+        command = [sys.executable, "-c", "from napari_tarrow.commands.train import main; raise SystemExit(main())"]
+        command += ["--input_train", arguments.movie, "--preset", preset, "--seed", str(seed), "--name", name]
+        command += ["--minutes", f"{minutes:g}", "--outdir", str(arguments.out), "--tensorboard", "no"]
+        subprocess.run([*command, "--shortcuts", "no", *arguments.options], check=True, stdout=subprocess.DEVNULL)
+        there = list(arguments.out.glob(f"{name}_backbone_*"))
+    return Run(preset, seed, minutes, there[0])
+
+
+def _row(run: Run, found: Score) -> str:
+    last = run.curve()[-1]
+    assert found.chosen
+    figures = (found.recall_at_n, found.average_precision, found.best.f1, found.chosen.f1)
+    cells = [run.preset, str(run.seed), f"{run.minutes:g}", f"{last['pairs_seen']:,.0f}"]
+    cells += [f"{last['val_accuracy_change']:.2f}", *(f"{value:.2f}" for value in figures)]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _draw(found: list[tuple[Run, Score]], path: Path) -> None:
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    colours = dict(zip(dict.fromkeys(run.preset for run, _ in found), ("tab:blue", "tab:orange"), strict=False))
+    for run, one in found:
+        left.plot(run.minutes, one.best.f1, "o", color=colours.get(run.preset, "black"))
+        curve = run.curve()
+        pairs = [row["pairs_seen"] for row in curve]
+        right.plot(pairs, [row["val_accuracy_change"] for row in curve], color=colours.get(run.preset, "black"), lw=0.8)
+    left.set(xlabel="minutes of training", ylabel="best F1 (15 pixels, 6 frames)", xscale="log", ylim=(0, 1))
+    right.set(xlabel="pairs seen", ylabel="validation accuracy where it changes", xscale="log", ylim=(0.3, 1))
+    for preset, colour in colours.items():
+        left.plot([], [], "o", color=colour, label=preset)
+    left.legend()
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
