@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
+
+    Until = Callable[..., None]
 
 
 def growing_square() -> np.ndarray:
@@ -26,6 +28,41 @@ def growing_square() -> np.ndarray:
 @pytest.fixture
 def growing() -> np.ndarray:
     return growing_square()
+
+
+class DockRun:
+    """A dock in a viewer without a window, and what its work said.
+
+    Parameters
+    ----------
+    dock : a dock that uses a model
+    until : the fixture
+    done : type
+        Of the values that say that a frame is done.
+    """
+
+    def __init__(self, dock: Any, until: Until, done: type) -> None:
+        self.dock, self.viewer, self._until, self._done = dock, dock.viewer, until, done
+        self.values: list[Any] = []
+
+    def start(self) -> DockRun:
+        self.dock.go.click()
+        assert self.dock.job is not None
+        self.dock.job.yielded.connect(self.values.append)
+        return self
+
+    def wait(self) -> str:
+        self._until(lambda: self.dock.job is None)
+        return self.dock.status.text()
+
+    def all(self) -> str:
+        return self.start().wait()
+
+    def frames(self) -> list[int]:
+        return [value.frame for value in self.values if isinstance(value, self._done)]
+
+    def wait_for(self, count: int) -> None:
+        self._until(lambda: len(self.frames()) >= count)
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +92,23 @@ def random_model(folder: Path, **options: object) -> Path:
 
 
 @pytest.fixture
-def until(qtbot: QtBot) -> Callable[..., None]:
+def until(qtbot: QtBot) -> Until:
     """Let the event loop run until something is true."""
 
     def wait(condition: Callable[[], bool], seconds: float = 30) -> None:
         qtbot.waitUntil(condition, timeout=int(1000 * seconds))
 
     return wait
+
+
+@pytest.fixture
+def dock_run(qtbot: QtBot, until: Until) -> Callable[..., DockRun]:
+    """Make a dock of some kind in a viewer, with a model chosen."""
+
+    def make(kind: type, done: type, viewer: Any, model: Path) -> DockRun:
+        dock = kind(viewer)
+        qtbot.addWidget(dock)
+        dock.model.choose(model)
+        return DockRun(dock, until, done)
+
+    return make

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import gc
 import threading
 import weakref
@@ -37,9 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pytestqt.qtbot import QtBot
+    from conftest import DockRun
 
-    Until = Callable[..., None]
+    Docked = Callable[[Any, Path], DockRun]
 
 TIMED: dict[str, Any] = {
     "scale": (10, 0.5, 0.5),
@@ -50,45 +51,16 @@ TIMED: dict[str, Any] = {
 EVENTS = [Event(t, 4.0 + t, 20.0 - t, 9.0 - t, (t, t + 1)) for t in range(8)]
 
 
-class Run:
-    """A dock in a viewer without a window, and what its work said."""
-
-    def __init__(self, dock: AttributionWidget, until: Until) -> None:
-        self.dock, self.viewer, self._until = dock, dock.viewer, until
-        self.values: list[Any] = []
-
-    def start(self) -> Run:
-        self.dock.go.click()
-        assert self.dock.job is not None
-        self.dock.job.yielded.connect(self.values.append)
-        return self
-
-    def wait(self) -> str:
-        self._until(lambda: self.dock.job is None)
-        return self.dock.status.text()
-
-    def all(self) -> str:
-        return self.start().wait()
-
-    def written(self) -> list[int]:
-        return [value.frame for value in self.values if isinstance(value, MapWritten)]
-
-    def wait_for(self, count: int) -> None:
-        self._until(lambda: len(self.written()) >= count)
+@pytest.fixture
+def docked(dock_run: Callable[..., DockRun]) -> Docked:
+    return functools.partial(dock_run, AttributionWidget, MapWritten)
 
 
 @pytest.fixture
-def run(qtbot: QtBot, growing: np.ndarray, model_folder: Path, until: Until) -> Run:
+def run(docked: Docked, growing: np.ndarray, model_folder: Path) -> DockRun:
     viewer = ViewerModel()
     viewer.add_image(growing, name="cells", **TIMED)
-    return docked(qtbot, viewer, model_folder, until)
-
-
-def docked(qtbot: QtBot, viewer: Any, model: Path, until: Until) -> Run:
-    dock = AttributionWidget(viewer)
-    qtbot.addWidget(dock)
-    dock.model.choose(model)
-    return Run(dock, until)
+    return docked(viewer, model_folder)
 
 
 @pytest.fixture
@@ -164,8 +136,8 @@ def test_the_map_lies_over_the_movie_and_is_the_engines(run, growing, model_fold
 def test_the_frame_in_view_comes_first_and_then_its_neighbours(run):
     run.viewer.dims.set_current_step(0, 6)
     run.all()
-    assert run.written()[:5] == [6, 7, 8, 9, 10]
-    assert sorted(run.written()) == list(range(11))
+    assert run.frames()[:5] == [6, 7, 8, 9, 10]
+    assert sorted(run.frames()) == list(range(11))
 
 
 def test_one_session_makes_all_maps_and_projects_every_frame_once(run, monkeypatch):
@@ -309,20 +281,20 @@ def test_a_table_of_another_movie_is_refused_in_words(run, tmp_path, monkeypatch
     assert len(run.viewer.layers) == 1
 
 
-def numbered(qtbot: QtBot, movie: np.ndarray, model: Path, until: Until) -> Run:
+def numbered(docked: Docked, movie: np.ndarray, model: Path) -> DockRun:
     """A dock on a movie whose frames are numbered from 1 on, with a gap: 1 to 6, 9 to 14."""
     viewer = ViewerModel()
     viewer.add_image(movie, name="cells", metadata={"frame_numbers": [*range(1, 7), *range(9, 15)]})
-    return docked(qtbot, viewer, model, until)
+    return docked(viewer, model)
 
 
 def test_events_of_a_table_are_shown_at_the_frames_of_their_numbers(
-    qtbot, growing, model_folder, until, tmp_path, monkeypatch
+    docked, growing, model_folder, until, tmp_path, monkeypatch
 ):
     path = tmp_path / "events.csv"
     path.write_text("frame,y,x,score,pair\n1,5,19,9,1-2\n9,4,20,3,9-10\n14,4,20,1,14-15\n")
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
-    run = numbered(qtbot, growing, model_folder, until)
+    run = numbered(docked, growing, model_folder)
     run.dock.events.open_button.click()
     assert run.viewer.layers["cells events"].data[:, 0].tolist() == [0, 6, 11]
     run.dock.events.visit(1)
@@ -334,25 +306,25 @@ def test_events_of_a_table_are_shown_at_the_frames_of_their_numbers(
 
 @pytest.mark.parametrize("number", [0, 7, 15])
 def test_a_table_with_a_number_that_the_movie_lacks_is_refused(
-    qtbot, growing, model_folder, until, tmp_path, monkeypatch, number
+    docked, growing, model_folder, tmp_path, monkeypatch, number
 ):
     path = tmp_path / "events.csv"
     path.write_text(f"frame,y,x,score\n{number},5,19,3\n")
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
-    run = numbered(qtbot, growing, model_folder, until)
+    run = numbered(docked, growing, model_folder)
     with heard() as notes:
         run.dock.events.open_button.click()
     assert f"an event in frame {number} at y 5, x 19, outside the chosen movie" in notes[0].message
 
 
 def test_events_found_in_a_movie_with_a_gap_have_numbers_and_lie_at_their_frames(
-    qtbot, growing, model_folder, until, monkeypatch, tmp_path
+    docked, growing, model_folder, monkeypatch, tmp_path
 ):
     path = tmp_path / "events.csv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
-    run = numbered(qtbot, growing, model_folder, until)
+    run = numbered(docked, growing, model_folder)
     assert run.all().startswith("Done: 10 maps")
-    assert sorted(run.written()) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10]
+    assert sorted(run.frames()) == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10]
     run.dock.events.save_button.click()
     frames = [event.frame for event in read_events(path).events]
     assert frames
@@ -405,13 +377,13 @@ def test_stop_keeps_what_is_done(run, slow):
     assert not run.dock.stop.isEnabled()
     slow.set()
     assert run.wait().startswith("Stopped: ")
-    done = run.written()
+    done = run.frames()
     assert 1 <= len(done) < 11
     maps = run.viewer.layers["cells evidence"].data
     assert {t for t in range(12) if maps[t].any()} <= set(done)
 
 
-def searched(run: Run) -> list[int]:
+def searched(run: DockRun) -> list[int]:
     return [value.done for value in run.values if isinstance(value, MapSearched)]
 
 
@@ -544,7 +516,7 @@ def test_contrast_that_the_user_set_stays(run, slow):
     assert tuple(run.viewer.layers["cells evidence"].contrast_limits) == (0, 123)
 
 
-def test_a_lazy_movie_is_never_computed_whole(qtbot, model_folder, until, growing, slow):
+def test_a_lazy_movie_is_never_computed_whole(docked, model_folder, growing, slow):
     read: set[int] = set()
 
     def frame(block_info: Any = None) -> np.ndarray:
@@ -555,7 +527,7 @@ def test_a_lazy_movie_is_never_computed_whole(qtbot, model_folder, until, growin
     lazy = dask.array.map_blocks(frame, chunks=((1,) * 60, (24,), (28,)), dtype="uint16", meta=np.empty((0, 0, 0)))
     viewer = ViewerModel()
     viewer.add_image(lazy, name="cells", contrast_limits=(0, 1))
-    run = docked(qtbot, viewer, model_folder, until)
+    run = docked(viewer, model_folder)
     read.clear()
     run.start().wait_for(1)
     run.dock.stop.click()
@@ -564,7 +536,7 @@ def test_a_lazy_movie_is_never_computed_whole(qtbot, model_folder, until, growin
     assert len(read) < 20
 
 
-def test_a_movie_with_channels_gets_map_and_events_in_every_channel(qtbot, tmp_path, growing, until, found):
+def test_a_movie_with_channels_gets_map_and_events_in_every_channel(docked, tmp_path, growing, found):
     from napari_tarrow.engine.files import write_yaml
     from napari_tarrow.engine.models import TimeArrowNet, write_model
 
@@ -574,7 +546,7 @@ def test_a_movie_with_channels_gets_map_and_events_in_every_channel(qtbot, tmp_p
     write_yaml(tmp_path / "two" / "train_args.yaml", {"channels": 2})
     viewer = ViewerModel()
     viewer.add_image(np.stack([growing, growing[::-1]], 1), name="cells")
-    run = docked(qtbot, viewer, tmp_path / "two", until)
+    run = docked(viewer, tmp_path / "two")
     assert run.all().startswith("Done")
     maps, points = viewer.layers["cells evidence"], viewer.layers["cells events"]
     assert maps.data.shape == (12, 2, 24, 28)
@@ -584,9 +556,9 @@ def test_a_movie_with_channels_gets_map_and_events_in_every_channel(qtbot, tmp_p
     assert viewer.dims.current_step[0] == 3
 
 
-def test_what_hinders_is_said_and_show_is_disabled(qtbot, model_folder, until, growing):
+def test_what_hinders_is_said_and_show_is_disabled(docked, model_folder, growing):
     viewer = ViewerModel()
-    run = docked(qtbot, viewer, model_folder, until)
+    run = docked(viewer, model_folder)
     assert not run.dock.go.isEnabled()
     viewer.add_image(np.zeros((5, 2, 24, 28)), name="two")
     assert "takes 1 channel and the movie has 2" in run.dock.status.text()
@@ -600,7 +572,7 @@ def test_what_hinders_is_said_and_show_is_disabled(qtbot, model_folder, until, g
     assert not run.dock.go.isEnabled()
 
 
-def type_deltas(run: Run, text: str) -> None:
+def type_deltas(run: DockRun, text: str) -> None:
     run.dock.deltas.setText(text)
     run.dock.deltas.textEdited.emit(text)
 
@@ -662,12 +634,12 @@ def test_a_layer_made_here_is_not_offered_as_a_movie_and_another_keeps_the_choic
     assert "renamed" in [run.dock.movie.list.itemText(i) for i in range(run.dock.movie.list.count())]
 
 
-def test_a_labels_layer_is_taken_for_the_movie_only_where_the_user_says_so(qtbot, model_folder, until, growing):
+def test_a_labels_layer_is_taken_for_the_movie_only_where_the_user_says_so(docked, model_folder, growing):
     viewer = ViewerModel()
     viewer.add_image(growing, name="cells")
     viewer.add_labels((growing > 300).astype(int), name="nuclei")
     assert viewer.layers.selection.active.name == "nuclei"
-    run = docked(qtbot, viewer, model_folder, until)
+    run = docked(viewer, model_folder)
     assert run.dock.movie.layer.name == "cells"
     run.dock.movie.list.choose(viewer.layers["nuclei"])
     assert run.dock.go.isEnabled()
@@ -675,12 +647,12 @@ def test_a_labels_layer_is_taken_for_the_movie_only_where_the_user_says_so(qtbot
     assert run.dock.movie.layer.name == "nuclei"
 
 
-def test_nothing_holds_on_to_a_movie_that_was_removed(qtbot, model_folder, until):
+def test_nothing_holds_on_to_a_movie_that_was_removed(docked, model_folder, until):
     viewer = ViewerModel()
     data = np.random.default_rng(0).integers(0, 99, (4, 24, 28)).astype(np.uint16)
     known = weakref.ref(data)
     viewer.add_image(data, name="cells")
-    run = docked(qtbot, viewer, model_folder, until)
+    run = docked(viewer, model_folder)
     run.all()
     del data
     run.values.clear()
@@ -689,7 +661,7 @@ def test_nothing_holds_on_to_a_movie_that_was_removed(qtbot, model_folder, until
 
 
 def test_in_a_real_viewer_layers_are_added_in_the_main_thread_and_two_docks_work_at_once(
-    make_napari_viewer_proxy, qtbot, growing, model_folder, until
+    docked, make_napari_viewer_proxy, growing, model_folder
 ):
     viewer = make_napari_viewer_proxy()
     viewer.add_image(growing, name="cells", **TIMED)
@@ -697,7 +669,7 @@ def test_in_a_real_viewer_layers_are_added_in_the_main_thread_and_two_docks_work
     viewer.layers.events.inserted.connect(lambda event: threads.add(threading.get_ident()))
     runs = []
     for name in ("one", "two"):
-        run = docked(qtbot, viewer, model_folder, until)
+        run = docked(viewer, model_folder)
         viewer.window.add_dock_widget(run.dock, name=name)
         runs.append(run.start())
     for run in runs:
@@ -706,16 +678,16 @@ def test_in_a_real_viewer_layers_are_added_in_the_main_thread_and_two_docks_work
     assert sum("evidence" in layer.name for layer in viewer.layers) == 2
 
 
-def test_a_dock_closed_during_the_work_ends_it(make_napari_viewer_proxy, qtbot, growing, model_folder, until, slow):
+def test_a_dock_closed_during_the_work_ends_it(docked, make_napari_viewer_proxy, growing, model_folder, until, slow):
     viewer = make_napari_viewer_proxy()
     viewer.add_image(growing, name="cells")
-    run = docked(qtbot, viewer, model_folder, until)
+    run = docked(viewer, model_folder)
     dock = viewer.window.add_dock_widget(run.dock, name="attribution")
     run.start().wait_for(1)
     viewer.window.remove_dock_widget(dock)
     slow.set()
     until(lambda: run.dock.job is None)
-    assert len(run.written()) < 11
+    assert len(run.frames()) < 11
 
 
 class heard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -26,53 +27,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from pytestqt.qtbot import QtBot
+    from conftest import DockRun
 
-    Until = Callable[..., None]
+    Docked = Callable[[Any, Path], DockRun]
 
 TIMED: dict[str, Any] = {"scale": (10, 0.5, 0.5), "units": ("min", "um", "um"), "axis_labels": ("t", "y", "x")}
 STACK, COLOURS = "cells embedding", "cells embedding (PCA)"
 
 
-class Run:
-    """A dock in a viewer without a window, and what its work said."""
-
-    def __init__(self, dock: EmbeddingWidget, until: Until) -> None:
-        self.dock, self.viewer, self._until = dock, dock.viewer, until
-        self.values: list[Any] = []
-
-    def start(self) -> Run:
-        self.dock.go.click()
-        assert self.dock.job is not None
-        self.dock.job.yielded.connect(self.values.append)
-        return self
-
-    def wait(self) -> str:
-        self._until(lambda: self.dock.job is None)
-        return self.dock.status.text()
-
-    def all(self) -> str:
-        return self.start().wait()
-
-    def embedded(self) -> list[int]:
-        return [value.frame for value in self.values if isinstance(value, FrameEmbedded)]
-
-    def wait_for(self, count: int) -> None:
-        self._until(lambda: len(self.embedded()) >= count)
+@pytest.fixture
+def docked(dock_run: Callable[..., DockRun]) -> Docked:
+    return functools.partial(dock_run, EmbeddingWidget, FrameEmbedded)
 
 
 @pytest.fixture
-def run(qtbot: QtBot, growing: np.ndarray, model_folder: Path, until: Until) -> Run:
+def run(docked: Docked, growing: np.ndarray, model_folder: Path) -> DockRun:
     viewer = ViewerModel()
     viewer.add_image(growing, name="cells", **TIMED)
-    return docked(qtbot, viewer, model_folder, until)
-
-
-def docked(qtbot: QtBot, viewer: Any, model: Path, until: Until) -> Run:
-    dock = EmbeddingWidget(viewer)
-    qtbot.addWidget(dock)
-    dock.model.choose(model)
-    return Run(dock, until)
+    return docked(viewer, model_folder)
 
 
 @pytest.fixture
@@ -117,7 +89,7 @@ def test_channels_and_colours_are_layers_over_the_movie(run, growing, model_fold
 def test_colours_are_the_components_of_the_whole_movie_in_the_end(run, growing, model_folder):
     run.all()
     wanted = expected(model_folder, growing)
-    frames = run.embedded()
+    frames = run.frames()
     components = fit_components(wanted[frame] for frame in frames)
     colours = np.asarray(run.viewer.layers[COLOURS].data)
     assert colours.shape == (12, 24, 28, 4)
@@ -134,7 +106,7 @@ def test_the_frame_in_view_comes_first_and_hides_the_movie_alone(run, slow):
     assert (colours[6, ..., 3] == 255).all()
     slow.set()
     run.wait()
-    assert run.embedded()[:3] == [6, 7, 8]
+    assert run.frames()[:3] == [6, 7, 8]
 
 
 def test_the_layer_of_the_head_reaches_the_engine(run, growing, model_folder):
@@ -144,13 +116,13 @@ def test_the_layer_of_the_head_reaches_the_engine(run, growing, model_folder):
     np.testing.assert_allclose(run.viewer.layers[STACK].data, np.moveaxis(wanted, 1, 0), atol=1e-6)
 
 
-def test_a_network_of_two_features_gets_colours_too(qtbot, tmp_path, growing, until):
+def test_a_network_of_two_features_gets_colours_too(docked, tmp_path, growing):
     from napari_tarrow.engine.models import TimeArrowNet, write_model
 
     write_model(tmp_path / "two", TimeArrowNet("unet_16fmaps", n_features=2, symmetric=True))
     viewer = ViewerModel()
     viewer.add_image(growing, name="cells")
-    run = docked(qtbot, viewer, tmp_path / "two", until)  # held: Qt's parts must not be collected in another thread
+    run = docked(viewer, tmp_path / "two")  # held: Qt's parts must not be collected in another thread
     assert run.all().startswith("Done")
     assert not np.asarray(viewer.layers[COLOURS].data)[..., 2].any()
 
@@ -259,7 +231,7 @@ def test_stop_keeps_what_is_done(run, slow):
     run.dock.stop.click()
     slow.set()
     assert run.wait().startswith("Stopped: ")
-    done = run.embedded()
+    done = run.frames()
     assert 1 <= len(done) < 12
     stack = run.viewer.layers[STACK].data
     assert {t for t in range(12) if stack[:, t].any()} <= set(done)
@@ -286,7 +258,7 @@ def test_a_removed_movie_ends_the_work_with_a_sentence(run, slow):
     assert run.wait() == "The layer cells was removed: the work has ended."
 
 
-def test_channels_of_a_movie_with_channels_lie_behind_them(qtbot, tmp_path, growing, until):
+def test_channels_of_a_movie_with_channels_lie_behind_them(docked, tmp_path, growing):
     from napari_tarrow.engine.files import write_yaml
     from napari_tarrow.engine.models import TimeArrowNet, write_model
 
@@ -294,24 +266,24 @@ def test_channels_of_a_movie_with_channels_lie_behind_them(qtbot, tmp_path, grow
     write_yaml(tmp_path / "two" / "train_args.yaml", {"channels": 2})
     viewer = ViewerModel()
     viewer.add_image(np.stack([growing, growing]), name="cells", axis_labels=("c", "t", "y", "x"))
-    run = docked(qtbot, viewer, tmp_path / "two", until)  # held: Qt's parts must not be collected in another thread
+    run = docked(viewer, tmp_path / "two")  # held: Qt's parts must not be collected in another thread
     assert run.all().startswith("Done")
     assert viewer.layers[STACK].data.shape == (4, 2, 12, 24, 28)
     assert viewer.layers[COLOURS].data.shape == (2, 12, 24, 28, 4)
 
 
 def test_in_a_real_viewer_layers_show_frames_as_they_arrive(
-    make_napari_viewer_proxy, qtbot, growing, model_folder, until, slow
+    docked, make_napari_viewer_proxy, growing, model_folder, until, slow
 ):
     viewer = make_napari_viewer_proxy(show=True)
     viewer.add_image(growing, name="cells", visible=False, **TIMED)
     threads: set[int] = set()
     viewer.layers.events.inserted.connect(lambda event: threads.add(threading.get_ident()))
-    run = docked(qtbot, viewer, model_folder, until)
+    run = docked(viewer, model_folder)
     viewer.window.add_dock_widget(run.dock, name="embedding")
     run.start().wait_for(1)
     until(lambda: viewer.screenshot(canvas_only=True, flash=False)[..., :3].any())
-    assert len(run.embedded()) == 1
+    assert len(run.frames()) == 1
     slow.set()
     assert run.wait().startswith("Done")
     assert threads == {threading.get_ident()}
