@@ -29,19 +29,13 @@ from napari_tarrow.engine.movies import PreparedMovie, open_movie
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SIZE = (7, 40, 52)
 RECORD = {
     "config": {"input_train": ["elsewhere.tif"], "delta": [2, 1]},
     "preparation": {"normalize": "movie", "binarize": False, "subsample": 1, "channels": 0},
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

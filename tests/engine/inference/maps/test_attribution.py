@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,16 +21,7 @@ from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.models.tiles import split
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make_movie(shape: tuple[int, ...] = (6, 24, 30), subsample: int = 1, channels: int = 0, **options: Any):
