@@ -23,7 +23,6 @@ INTERACTIVE: dict[str, Any] = {
     "clip": 3,
     "batchsize": 32,
     "delta": "auto",
-    "augment": 1,
     "transpose": True,
     "flip_val": True,
     "patches": "change",
