@@ -81,15 +81,15 @@ def _all_events(
         models = [_random(first), *models]
     for model in models:
         name = model.folder.name if model.folder != first.folder or model is first else "random weights"
+        movie, _ = open_for(model, UseConfig(movie=arguments.movie))
         for kind in arguments.maps:
-            yield f"{name}, {kind}", events_of_model(model, arguments.movie, kind, radius)
+            yield f"{name}, {kind}", events_of_model(model, movie, kind, radius)
 
 
 def events_of_model(
-    model: TrainedModel, path: str, kind: MapKind = "evidence", radius: float | None = None
+    model: TrainedModel, movie: PreparedMovie, kind: MapKind = "evidence", radius: float | None = None
 ) -> list[Event]:
     """Return the events of one of the maps that a model makes of a movie."""
-    movie, _ = open_for(model, UseConfig(movie=path))
     return find_events(attribute(model.network, movie, model.delta, kind=kind), movie, radius=radius)
 
 

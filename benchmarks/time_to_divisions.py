@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from pathlib import Path
 from divisions import events_of_model
 from matplotlib.figure import Figure
 
-from napari_tarrow.engine.inference import read_trained, suggest_threshold
+from napari_tarrow.engine.config import UseConfig
+from napari_tarrow.engine.inference import open_for, read_trained, suggest_threshold
 from napari_tarrow.engine.inference.events.scoring import Score, read_divisions, score
 
 HEADINGS = (
@@ -62,7 +64,9 @@ def main() -> None:
         for seed in arguments.seeds:
             for minutes in arguments.minutes:
                 run = _trained(arguments, preset, seed, minutes)
-                events = events_of_model(read_trained(run.folder), arguments.movie)
+                model = read_trained(run.folder)
+                movie, _ = open_for(model, UseConfig(movie=arguments.movie))
+                events = events_of_model(model, movie)
                 one = score(events, divisions, frames=6, threshold=suggest_threshold(events))
                 found.append((run, one))
                 print(_row(run, one), flush=True)
@@ -83,14 +87,17 @@ def _arguments() -> argparse.Namespace:
 
 def _trained(arguments: argparse.Namespace, preset: str, seed: int, minutes: float) -> Run:
     name = f"{preset}_{seed}_{minutes:g}min"
-    there = [folder for folder in arguments.out.glob(f"{name}_backbone_*") if (folder / "metrics.csv").is_file()]
-    if not there:
+    folder = arguments.out / name
+    if not folder.exists():
+        unfinished = arguments.out / f"{name}.part"  # of a run that was killed nothing is scored
+        shutil.rmtree(unfinished, ignore_errors=True)
         command = [sys.executable, "-c", "from napari_tarrow.commands.train import main; raise SystemExit(main())"]
         command += ["--input_train", arguments.movie, "--preset", preset, "--seed", str(seed), "--name", name]
-        command += ["--minutes", f"{minutes:g}", "--outdir", str(arguments.out), "--tensorboard", "no"]
+        command += ["--minutes", f"{minutes:g}", "--outdir", str(unfinished), "--tensorboard", "no"]
         subprocess.run([*command, "--shortcuts", "no", *arguments.options], check=True, stdout=subprocess.DEVNULL)
-        there = list(arguments.out.glob(f"{name}_backbone_*"))
-    return Run(preset, seed, minutes, there[0])
+        next(unfinished.iterdir()).rename(folder)
+        unfinished.rmdir()
+    return Run(preset, seed, minutes, folder)
 
 
 def _row(run: Run, found: Score) -> str:

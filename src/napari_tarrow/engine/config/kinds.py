@@ -24,7 +24,7 @@ def _several(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
-def _several_or_auto(value: Any) -> Any:
+def _auto_alone(value: Any) -> Any:
     return "auto" if value in (["auto"], ("auto",)) else value
 
 
@@ -53,7 +53,7 @@ Splits = Annotated[tuple[tuple[float, float], ...], BeforeValidator(_pairs)]
 Path = Annotated[str, BeforeValidator(as_text)]
 Paths = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 Deltas = Annotated[tuple[Annotated[int, Field(le=1_000_000)], ...], BeforeValidator(_several)]
-DeltasOrAuto = Annotated[Deltas | Literal["auto"], BeforeValidator(_several_or_auto)]
+DeltasOrAuto = Annotated[Deltas | Literal["auto"], BeforeValidator(_auto_alone)]
 
 
 def _bytes(value: Any) -> Any:

@@ -8,7 +8,7 @@ from .inputs import expand_inputs
 from .movie import Movie
 from .opening import open_movie
 from .prepared import Preparation, PreparedMovie
-from .sequences import sequences, split_range
+from .sequences import sequences, split_range, spread
 
 __all__ = [
     "Movie",
@@ -21,4 +21,5 @@ __all__ = [
     "preparation_of",
     "sequences",
     "split_range",
+    "spread",
 ]

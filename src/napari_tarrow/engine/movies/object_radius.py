@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .prepared import middle
+from .sequences import spread
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -27,17 +30,11 @@ def object_radius(movie: PreparedMovie) -> float:
         Pixels of the movie (not of the subsampled frames), within sensible bounds.
     """
     count, _, height, width = movie.shape
-    indices = np.unique(np.linspace(0, count - 1, min(count, _FRAMES)).round().astype(int))
-    found = [_half_width(_middle(movie.frame(int(index)).mean(0))) for index in indices]
+    found = [_half_width(middle(movie.frame(int(index)).mean(0), _SIDE)) for index in spread(count, _FRAMES)]
     known = [radius for radius in found if radius is not None]
     step = movie.preparation.subsample
     largest = max(_SMALLEST, _LARGEST * step * min(height, width))
     return float(np.clip(step * float(np.median(known)), _SMALLEST, largest)) if known else _SMALLEST
-
-
-def _middle(frame: NDArray[np.float32]) -> NDArray[np.float32]:
-    top, left = (max(0, (side - _SIDE) // 2) for side in frame.shape)
-    return frame[top : top + _SIDE, left : left + _SIDE]
 
 
 def _half_width(frame: NDArray[np.float32]) -> float | None:

@@ -220,6 +220,12 @@ def block_means(frame: Array, step: int) -> NDArray[np.float32]:
     return means
 
 
+def middle(frame: Array, side: int) -> Array:
+    """Return the middle of a frame (..., H, W), at most `side` pixels in each direction."""
+    top, left = (max(0, (length - side) // 2) for length in frame.shape[-2:])
+    return frame[..., top : top + side, left : left + side]
+
+
 def _identity(n_frames: int) -> NDArray[np.float32]:
     return np.tile(np.array([0, 1], dtype=np.float32), (n_frames, 1))
 

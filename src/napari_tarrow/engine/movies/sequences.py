@@ -54,3 +54,9 @@ def sequences(frame_numbers: NDArray[np.int64], within: range, n_frames: int, de
     complete = (numbers[found] == wanted).all(axis=1)
     result: NDArray[np.int64] = positions[found[complete]]
     return result
+
+
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most `most` positions from 0 to `count` - 1, evenly spread, the first and the last among them."""
+    found: NDArray[np.int64] = np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+    return found

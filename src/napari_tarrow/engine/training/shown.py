@@ -12,7 +12,7 @@ from torch.nn import functional
 from ..files import make_folder, replacing
 from ..models.attribution import against_the_others, dense_head
 from ..models.tiles import project_tiled
-from ..movies import sequences
+from ..movies import sequences, spread
 from .updates import FeaturesShown, FrameMapShown, MapsShown, PatchesShown
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Showcase:
     def maps(self, model: TimeArrowNet, epoch: int) -> Iterator[MapsShown]:
         """Yield the map of every sequence that is shown."""
         for movie, indices in self._sequences:
-            for place, row in enumerate(_spread(indices, self._config.cam_subsampling)):
+            for place, row in enumerate(indices[spread(len(indices), self._config.cam_subsampling)]):
                 images = self._images(movie, row)
                 cam = model.gradcam(images)
                 yield MapsShown(epoch, movie, place, int(row[0]), images, np.ascontiguousarray(cam))
@@ -118,12 +118,6 @@ def _sequences(config: TrainConfig, footage: Footage) -> Iterator[tuple[int, np.
         found = np.concatenate(clips)[:, : config.frames]
         if len(found):
             yield movie, found
-
-
-def _spread(rows: np.ndarray, count: int) -> np.ndarray:
-    return (
-        rows[np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))] if count else rows[:0]
-    )
 
 
 def _write_tif(path: Path, image: np.ndarray) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..movies import sequences
-from ..movies.prepared import block_means
+from ..movies import sequences, spread
+from ..movies.prepared import block_means, middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -73,16 +73,10 @@ def _changed(movies: Iterable[PreparedMovie], delta: int) -> float:
     for movie in movies:
         numbers = movie.movie.frame_numbers
         rows = sequences(numbers, range(len(numbers)), 2, delta)
-        chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _PAIRS)).round().astype(int))
-        for row in rows[chosen] if len(rows) else ():
-            one, other = _change_and_contrast(*(_middle(movie.frame(int(index))) for index in row))
+        for row in rows[spread(len(rows), _PAIRS)]:
+            one, other = _change_and_contrast(*(middle(movie.frame(int(index)), _SIDE) for index in row))
             change, contrast = change + one, contrast + other
     return max(0.0, change) / contrast if contrast > 0 else 0.0
-
-
-def _middle(frame: Array) -> Array:
-    top, left = (max(0, (side - _SIDE) // 2) for side in frame.shape[1:])
-    return frame[:, top : top + _SIDE, left : left + _SIDE]
 
 
 def _change_and_contrast(first: Array, second: Array) -> tuple[float, float]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ...devices import choose_device
 from ...errors import UserError
-from ...movies import expand_inputs, open_prepared
+from ...movies import expand_inputs, open_prepared, spread
 from ...movies.object_radius import object_radius
 from ..maps.attribution import AttributionMap, attribute
 from ..trained import TrainedModel, read_trained
@@ -72,6 +70,6 @@ def _movie(trained: TrainedModel) -> PreparedMovie:
 def _spread(movie: PreparedMovie) -> list[int]:
     """Return the first frames of the sequences that are looked at: all, or of a huge movie an even choice."""
     frames, _, height, width = movie.movie.shape
-    most = int(max(1, min(frames, _MOST_PIXELS // (height * width))))
-    chosen: list[int] = np.unique(np.linspace(0, frames - 1, most).round().astype(int)).tolist()
+    most = int(max(1, _MOST_PIXELS // (height * width)))
+    chosen: list[int] = spread(frames, most).tolist()
     return chosen

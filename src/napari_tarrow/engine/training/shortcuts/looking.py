@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from ...movies import spread
 from ..draws import Stream
 from .drifts import KINDS, Drift, goes_one_way, lasting, steps_between
 from .remedies import usable_kinds
@@ -124,7 +125,7 @@ def look(model: TimeArrowNet, watched: Sequence[Watched], config: TrainConfig) -
     for number, one in enumerate(watched):
         windows = []
         share = max(1, round(_PAIRS * len(one.rows) / max(1, total)))
-        for row in one.rows[_spread(len(one.rows), share)]:
+        for row in one.rows[spread(len(one.rows), share)]:
             windows.append(_window(one, row, Stream(config.seed, f"shortcuts/{number}"), max(_SIDE, 2 * config.size)))
             yield None
         chosen += _with_drifts(windows)
@@ -132,10 +133,6 @@ def look(model: TimeArrowNet, watched: Sequence[Watched], config: TrainConfig) -
     crowds = goes_one_way(np.array([one.crowding for one in chosen]))
     for index in order[:_PAIRS]:
         yield _look(model, chosen[index], config, bool(index % 2), crowds)
-
-
-def _spread(count: int, wanted: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(np.int64))
 
 
 def _window(watched: Watched, row: np.ndarray, stream: Stream, side: int) -> _Window:
