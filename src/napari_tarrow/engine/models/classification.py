@@ -57,8 +57,11 @@ class ClassificationHead(nn.Module):
             self.layers, self.head = plain(n_frames * in_features, out_features, n_frames)
 
     def forward(self, projections: torch.Tensor) -> torch.Tensor:
-        """Return the logits (B, T) of `projections`, (B, T, F, h, w); from the pooling on at least in float32."""
-        maps = self._maps(projections)
+        """Return the logits (B, T) of `projections`, (B, T, F, h, w)."""
+        return self.pooled(self._maps(projections))
+
+    def pooled(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, T) of what `layers` make; from the pooling on at least in float32."""
         exact = torch.promote_types(maps.dtype, torch.float32)
         if features_last(maps):  # so that the gradient is laid out as the maps are; divided where it is small
             pixels = maps.movedim(-3, -1).flatten(-3, -2)

@@ -27,7 +27,14 @@ class EquivariantBlock(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, active: bool) -> None:
         super().__init__()
-        self.layers = nn.Sequential(_Layer(in_features, out_features, active))
+        self.layers = nn.Sequential(EquivariantLayer(in_features, out_features, active))
+
+    @property
+    def layer(self) -> EquivariantLayer:
+        """The one layer, which stands in a sequence for the sake of upstream's names."""
+        layer = self.layers[0]
+        assert isinstance(layer, EquivariantLayer)
+        return layer
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, T, out_features, h, w) for `x`, (B, T, in_features, h, w)."""
@@ -43,7 +50,9 @@ class DifferenceBlock(nn.Module):
         return x - x.flip(1)
 
 
-class _Layer(nn.Module):
+class EquivariantLayer(nn.Module):
+    """The parameters and the work of an `EquivariantBlock`."""
+
     def __init__(self, in_features: int, out_features: int, active: bool) -> None:
         super().__init__()
         self.L = nn.Linear(in_features, out_features)
@@ -101,7 +110,7 @@ class _TwoFrames(torch.autograd.Function):
         rows = to_even.flatten(0, -2)
         common = (rows.T @ even.flatten(0, -2)).to(ctx.dtype)
         own = (to_odd.flatten(0, -2).T @ odd.flatten(0, -2)).to(ctx.dtype)
-        bias = (rows.T @ rows.new_ones(len(rows))).to(ctx.dtype)  # a sum in bfloat16 would first copy to float32
+        bias = (rows.new_ones(1, len(rows)) @ rows)[0].to(ctx.dtype)  # a sum in float32 would first copy
         return x, (own + common) / 2, common, bias
 
 

@@ -33,12 +33,17 @@ def decorrelation_loss(projections: torch.Tensor) -> torch.Tensor:
         exact = torch.promote_types(projections.dtype, torch.float32)
         if features_last(maps):  # nothing is copied, and the gradient comes back in the same format
             pixels = maps.movedim(1, -1).flatten(1, 2).to(exact)
-            similarity = _Gram.apply(pixels) / TEMPERATURE  # type: ignore[no-untyped-call]
+            products: torch.Tensor = _Gram.apply(pixels)  # type: ignore[no-untyped-call]
         else:
             rows = maps.flatten(2).to(exact)
-            similarity = rows @ rows.transpose(1, 2) / TEMPERATURE
-        own = torch.softmax(similarity, dim=-1).diagonal(dim1=-2, dim2=-1)
-        return -torch.log(own + 1e-10).mean()
+            products = rows @ rows.transpose(1, 2)
+        return decorrelation_of_products(products)
+
+
+def decorrelation_of_products(products: torch.Tensor) -> torch.Tensor:
+    """Return the decorrelation loss from `Z Z^T`, (..., F, F)."""
+    own = torch.softmax(products / TEMPERATURE, dim=-1).diagonal(dim1=-2, dim2=-1)
+    return -torch.log(own + 1e-10).mean()
 
 
 class _Gram(torch.autograd.Function):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
-from ..models import decorrelation_loss
+from ..models import can_fold, decorrelation_loss, folded
 from .updates import Metrics
 
 if TYPE_CHECKING:
@@ -56,34 +56,40 @@ class Objective:
         sums : (7,) float32
             Sums over the B * P sequences, detached; `metrics` turns them into means.
         """
-        return self.judge(model, self.project(model, clips), clips, labels)
+        return self.judge(model, self.features(model, clips), clips, labels)
 
-    def project(self, model: TimeArrowNet, clips: torch.Tensor) -> torch.Tensor:
-        """Return the projections (B * K, F, h, w) of the clips' frames."""
+    def features(self, model: TimeArrowNet, clips: torch.Tensor) -> torch.Tensor:
+        """Return the backbone's maps (B * K, F, h, w) of the clips' frames."""
         with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.autocast):
-            return model.project(clips.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+            maps: torch.Tensor = model.backbone(clips.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+            return maps
 
     def judge(
-        self, model: TimeArrowNet, projections: torch.Tensor, clips: torch.Tensor, labels: torch.Tensor
+        self, model: TimeArrowNet, features: torch.Tensor, clips: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return loss and sums, as a call does, from the projections of the clips' frames."""
+        """Return loss and sums, as a call does, from the backbone's maps of the clips' frames."""
         with torch.autocast(clips.device.type, torch.bfloat16, enabled=self.autocast):
-            logits = self._logits(model, projections.unflatten(0, clips.shape[:2]), labels)
+            logits, decorrelation = self._heads(model, features, clips.shape[:2], labels.flatten() == 1)
         target = labels.flatten()
         cross_entropy = functional.cross_entropy(logits.float(), target)
-        decorrelation = decorrelation_loss(projections)
         with torch.no_grad():
             sums = self._sums(cross_entropy, decorrelation, logits, target, clips)
         return cross_entropy + self.decor_loss * decorrelation, sums
 
-    def _logits(self, model: TimeArrowNet, projections: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Logits of all sequences, reversed where the label says so: (B * P, T)."""
-        reversed_ = labels.flatten() == 1
-        sequences = self._sequences(projections)
+    def _heads(
+        self, model: TimeArrowNet, features: torch.Tensor, shape: tuple[int, ...], turned: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the logits of all sequences, those `turned` (B * P,) shown reversed, (B * P, T), and decorrelation."""
+        if can_fold(model, features):
+            logits, decorrelation = folded(model, features.unflatten(0, shape), self.sequences.tolist())
+            return _reversed(logits, turned), decorrelation
+        projections = model.projection_head(features)
+        sequences = self._sequences(projections.unflatten(0, shape))
         if model.classification_head.symmetric:  # reversing the frames reverses the logits: no second pass, no copy
-            logits = model.classify(sequences)
-            return torch.where(reversed_[:, None], logits.flip(1), logits)
-        return model.classify(torch.where(reversed_[:, None, None, None, None], sequences.flip(1), sequences))
+            logits = _reversed(model.classify(sequences), turned)
+        else:
+            logits = model.classify(_reversed(sequences, turned))
+        return logits, decorrelation_loss(projections)
 
     def _sequences(self, projections: torch.Tensor) -> torch.Tensor:
         """Return the sequences of clips (B, K, F, h, w): (B * P, T, F, h, w), in the same memory format."""
@@ -118,6 +124,11 @@ class Objective:
                 change.sum(),
             ]
         )
+
+
+def _reversed(sequences: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
+    """Return `sequences`, (B * P, T, ...), with the order of time reversed where `turned`, (B * P,), says so."""
+    return torch.where(turned.view(-1, *[1] * (sequences.ndim - 1)), sequences.flip(1), sequences)
 
 
 def new_sums(device: torch.device) -> torch.Tensor:

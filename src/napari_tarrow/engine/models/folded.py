@@ -1,0 +1,253 @@
+"""The heads of two frames in one: from the backbone's maps to logits and decorrelation without making projections.
+
+What a head costs in training is passes over the memory. A batch norm behind an affine map of pixels needs only the sums
+of the pixels' features and of their products, `s = sum x` and `S = sum x x^T`: the map `W x + b` has the mean
+`W s / n + b` and the variances `diag(W (S / n - s s^T / n^2) W^T)`. So projection, its batch norm, the first
+equivariant layer and its batch norm are one affine map of the backbone's features, and the products of projections
+that the decorrelation loss compares are `W S W^T` and what the bias adds. The small matrices are computed in double
+precision where the device has it, since differences of large sums are taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from .equivariant import EquivariantBlock, EquivariantLayer
+from .layout import features_last
+from .losses import decorrelation_of_products
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .network import TimeArrowNet
+
+Pairs = tuple[tuple[int, int], ...]
+_SLOPE = 0.01  # of leaky ReLU
+
+
+def can_fold(model: TimeArrowNet, maps: torch.Tensor) -> bool:
+    """Return whether `folded` knows this network's heads, and the layout of the backbone's maps."""
+    return model.n_frames == 2 and features_last(maps) and _heads(model) is not None
+
+
+def folded(
+    model: TimeArrowNet, maps: torch.Tensor, sequences: Sequence[Sequence[int]]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what the heads say of all sequences of clips, and the decorrelation loss.
+
+    Parameters
+    ----------
+    model : TimeArrowNet
+        One that `can_fold` accepts; in training its batch norms' running statistics are updated.
+    maps : (B, K, C, h, w) float
+        The backbone's maps of the K frames of B clips, features last in memory.
+    sequences : P pairs of positions in the clip
+
+    Returns
+    -------
+    logits : (B * P, 2)
+    decorrelation : scalar tensor
+        Of the projections, as `decorrelation_loss` has it.
+    """
+    heads = _heads(model)
+    assert heads is not None
+    pairs: Pairs = tuple((int(i), int(j)) for i, j in sequences)
+    pixels = maps.movedim(2, -1)
+    shape = pixels.shape
+    with torch.autocast(maps.device.type, enabled=False):
+        sums = _Sums.of(pixels.flatten(2, 3), pairs)
+        projection = _projected(heads, sums)
+        first, second, bias = _first_layer(heads.first, projection, sums, pairs)
+        hidden: torch.Tensor = _Mixed.apply(pixels.flatten(2, 3), first, second, bias, pairs)  # type: ignore[no-untyped-call]
+        products = projection.products(sums.own, sums.single, sums.pixels)
+        decorrelation = decorrelation_of_products(products.to(torch.promote_types(maps.dtype, torch.float32)))
+    rest = hidden.flatten(0, 1).unflatten(2, shape[2:4]).movedim(-1, 2)
+    return model.classification_head.pooled(heads.rest(rest)), decorrelation
+
+
+@dataclass(frozen=True)
+class _Affine:
+    """`weight x + bias`."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def products(self, own: torch.Tensor, single: torch.Tensor, pixels: int) -> torch.Tensor:
+        """Return the sums over pixels of `y y^T`, (..., out, out), from those of `x x^T` and `x`."""
+        mapped = single @ self.weight.T
+        mixed = mapped[..., :, None] * self.bias
+        constant = pixels * self.bias[:, None] * self.bias
+        return self.weight @ own @ self.weight.T + mixed + mixed.transpose(-1, -2) + constant
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over the pixels of clips.
+
+    Attributes
+    ----------
+    single : (B, K, C)
+        Of the features of each frame.
+    own : (B, K, C, C)
+        Of the products of a frame's features.
+    cross : (C, C)
+        Of the products of the first and the second frame's features, over all pairs and clips.
+    pixels : int
+        Of a frame.
+    """
+
+    single: torch.Tensor
+    own: torch.Tensor
+    cross: torch.Tensor
+    pixels: int
+
+    @classmethod
+    def of(cls, x: torch.Tensor, pairs: Pairs) -> _Sums:
+        """Return the sums of `x`, (B, K, pixels, C)."""
+        wide = torch.float32 if x.device.type == "mps" else torch.float64
+        single, own, cross = _Moments.apply(x, pairs)  # type: ignore[no-untyped-call]
+        return cls(single.to(wide), own.to(wide), cross.sum(0).to(wide), x.shape[2])
+
+
+class _Moments(torch.autograd.Function):
+    """The sums of `_Sums`, those of products of two frames for each pair; in float32 at least."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, pairs: Pairs) -> tuple[torch.Tensor, ...]:
+        ctx.save_for_backward(x)
+        ctx.pairs = pairs
+        exact = x.to(torch.promote_types(x.dtype, torch.float32))
+        rows = exact.transpose(-1, -2)
+        cross = torch.stack([(rows[:, i] @ exact[:, j]).sum(0) for i, j in pairs])
+        return exact.sum(-2), rows @ exact, cross
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, to_single: torch.Tensor, to_own: torch.Tensor, to_cross: torch.Tensor) -> tuple[Any, ...]:
+        (x,) = ctx.saved_tensors
+        own, single = (to_own + to_own.transpose(-1, -2)).to(x.dtype), to_single[..., None, :].to(x.dtype)
+        gradient = torch.empty_like(x)
+        for frame in range(x.shape[1]):
+            part = torch.baddbmm(single[:, frame], x[:, frame], own[:, frame])
+            for (i, j), matrix in zip(ctx.pairs, to_cross.to(x.dtype), strict=True):
+                if frame in (i, j):
+                    other, turned = (j, matrix.T) if frame == i else (i, matrix)
+                    part.baddbmm_(x[:, other], turned.expand(len(x), -1, -1))
+            gradient[:, frame] = part
+        return gradient, None
+
+
+@dataclass(frozen=True)
+class _Heads:
+    """What the two heads are made of."""
+
+    convolution: nn.Conv2d
+    norm: nn.BatchNorm2d | None
+    first: EquivariantLayer
+    rest: nn.Sequential
+
+
+def _heads(model: TimeArrowNet) -> _Heads | None:
+    """Return the parts of heads that can be folded, or None."""
+    match list(model.projection_head.layers.children()):
+        case [nn.Conv2d(kernel_size=(1, 1)) as convolution]:
+            norm = None
+        case [nn.Conv2d(kernel_size=(1, 1)) as convolution, nn.BatchNorm2d() as norm]:
+            pass
+        case _:
+            return None
+    layers = list(model.classification_head.layers.children())
+    if not layers or not isinstance(layers[0], EquivariantBlock) or not layers[0].layer.active:
+        return None
+    return _Heads(convolution, norm, layers[0].layer, nn.Sequential(*layers[1:]))
+
+
+def _projected(heads: _Heads, sums: _Sums) -> _Affine:
+    """Return the projection head as one affine map."""
+    norm, weight = heads.norm, heads.convolution.weight.flatten(1).to(sums.own)
+    bias = torch.zeros_like(weight[:, 0]) if heads.convolution.bias is None else heads.convolution.bias.to(sums.own)
+    if norm is None:
+        return _Affine(weight, bias)
+    count = sums.pixels * sums.single.shape[0] * sums.single.shape[1]
+    mean = sums.single.sum((0, 1)) / count
+    covariance = sums.own.sum((0, 1)) / count - mean[:, None] * mean
+    scale, shift = _scale_and_shift(norm, weight @ mean + bias, (weight @ covariance * weight).sum(1), count)
+    return _Affine(scale[:, None] * weight, scale * bias + shift)
+
+
+def _first_layer(
+    layer: EquivariantLayer, projection: _Affine, sums: _Sums, pairs: Pairs
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return A, B and b of projection, layer and batch norm: `y_1 = A x_1 + B x_2 + b`, and `y_2` the other way."""
+    assert isinstance(layer.norm, nn.BatchNorm2d)
+    common = layer.G.weight.to(sums.own) / 2
+    own = layer.L.weight.to(sums.own) + common
+    bias = (own + common) @ projection.bias + (layer.L.bias + layer.G.bias).to(sums.own)
+    own, common = own @ projection.weight, common @ projection.weight
+    members = [frame for pair in pairs for frame in pair]
+    count = sums.pixels * sums.single.shape[0] * len(members)
+    mean = sums.single[:, members].sum((0, 1)) / count
+    centre = mean[:, None] * mean
+    alone = sums.own[:, members].sum((0, 1)) / count - centre
+    together = (sums.cross + sums.cross.T) / count - centre
+    variance = (own @ alone * own + common @ alone * common + 2 * own @ together * common).sum(1)
+    scale, shift = _scale_and_shift(layer.norm, (own + common) @ mean + bias, variance, count)
+    exact = layer.L.weight.dtype
+    return (scale[:, None] * own).to(exact), (scale[:, None] * common).to(exact), (scale * bias + shift).to(exact)
+
+
+def _scale_and_shift(
+    norm: nn.BatchNorm2d, mean: torch.Tensor, variance: torch.Tensor, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return batch norm as `scale y + shift`; in training by these statistics, which its running ones then follow."""
+    seen, spread, momentum = norm.running_mean, norm.running_var, norm.momentum
+    assert isinstance(seen, torch.Tensor)
+    assert isinstance(spread, torch.Tensor)
+    if not norm.training:
+        mean, variance = seen.to(mean), spread.to(mean)
+    elif norm.num_batches_tracked is not None and momentum is not None:
+        norm.num_batches_tracked.add_(1)
+        seen.lerp_(mean.detach().to(seen), momentum)
+        spread.lerp_(variance.detach().to(spread) * count / max(1, count - 1), momentum)
+    scale = norm.weight * (variance.clamp(min=0) + norm.eps).rsqrt()  # below zero by rounding only
+    return scale, norm.bias - scale * mean
+
+
+class _Mixed(torch.autograd.Function):
+    """Leaky ReLU of `A x_i + B x_j + b` and `A x_j + B x_i + b` for each pair i, j: (B, P, 2, pixels, out)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, first: torch.Tensor, second: torch.Tensor, bias: torch.Tensor, pairs: Pairs
+    ) -> torch.Tensor:
+        first, second = first.to(x.dtype), second.to(x.dtype)
+        a, b = F.linear(x, first, bias.to(x.dtype)), F.linear(x, second)
+        y = a.new_empty((len(a), len(pairs), 2, *a.shape[2:]))
+        for number, (i, j) in enumerate(pairs):
+            torch.add(a[:, i], b[:, j], out=y[:, number, 0])
+            torch.add(a[:, j], b[:, i], out=y[:, number, 1])
+        F.leaky_relu_(y, _SLOPE)
+        ctx.save_for_backward(x, first, second, y)
+        ctx.pairs, ctx.dtype = pairs, bias.dtype
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
+        x, first, second, y = ctx.saved_tensors
+        gradient = torch.ops.aten.leaky_relu_backward(gradient, y, _SLOPE, True)
+        to_a, to_b = (x.new_zeros((*x.shape[:3], y.shape[-1])) for _ in range(2))
+        for number, (i, j) in enumerate(ctx.pairs):
+            for to, one, other in ((gradient[:, number, 0], i, j), (gradient[:, number, 1], j, i)):
+                to_a[:, one] += to
+                to_b[:, other] += to
+        rows_a, rows_b, rows = to_a.flatten(0, 2), to_b.flatten(0, 2), x.flatten(0, 2)
+        to_x = (rows_a @ first).addmm_(rows_b, second).view(x.shape)
+        to_first, to_second = (rows_a.T @ rows).to(ctx.dtype), (rows_b.T @ rows).to(ctx.dtype)
+        return to_x, to_first, to_second, (rows.new_ones(1, len(rows)) @ rows_a)[0].to(ctx.dtype), None
