@@ -353,8 +353,8 @@ def test_channels_follow_the_layer(qtbot: QtBot) -> None:
     assert order.movie.shape == (6, 3, 20, 20)
 
 
-def test_the_pairs_are_counted_at_the_chosen_deltas(dock: TrainWidget) -> None:
-    assert dock.panel.movie.sentence.text().endswith("every 10 min; 11 pairs at delta 1")
+def test_the_pairs_are_counted_at_the_deltas_once_they_are_known(dock: TrainWidget) -> None:
+    assert dock.panel.movie.sentence.text().endswith("every 10 min")
     dock.panel.form.set_values({"delta": [1, 3]})
     assert dock.panel.movie.sentence.text().endswith("11 pairs at delta 1, 9 pairs at delta 3")
 
@@ -372,6 +372,7 @@ def test_training_heeds_the_gaps_of_a_movie_and_its_file_is_named_only_with_the_
     layer._set_source(Source(path=str(tmp_path / "frames")))
     viewer.add_layer(layer)
     dock.panel.movie.list.choose(layer)
+    dock.panel.form.set_values({"delta": [1]})
     assert "frames 1 to 16 (4 missing); 9 pairs at delta 1" in dock.panel.movie.sentence.text()
     order = dock.panel.order()
     assert order.movie.frame_numbers.tolist() == numbers

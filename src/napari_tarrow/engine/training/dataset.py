@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from ..config import TrainConfig
 
 _SMALLEST_PATCH = 8
-_STRANGE = (
-    "From one frame to the next the picture becomes nearly another: objects move by their own size or more, and what"
-    " happens to one of them is hardly seen. Divisions may not be found; record more often if you can."
-)
 
 
 @dataclass(frozen=True)
@@ -160,7 +156,7 @@ def _with_delta(
         return all(any(len(part.clips) for part in _parts(with_step(delta), movies, *one)) for one in asked)
 
     step = choose_delta([movies[index] for index in train], usable)
-    return with_step(step.delta), [step.why], [_STRANGE] * step.strange
+    return with_step(step.delta), [step.why], list(step.notices)
 
 
 def _parts(

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 # Measured (docs/performance.md): what changes less than this from one frame to the other is not learnt within minutes.
 _ENOUGH = 0.08
 _STRANGE = 0.8  # so little stays alike that objects are hardly known again
+_SAID_OF_STRANGE = (
+    "From one frame to the next the picture becomes nearly another: objects move by their own size or more, and what"
+    " happens to one of them is hardly seen. Divisions may not be found; record more often if you can."
+)
 _CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _PAIRS, _SIDE = 8, 1024  # looked at, of each movie: so many pairs, and of large frames their middle
 _BLOCK = 32  # pixels; places with more contrast count for more
@@ -29,11 +33,11 @@ _NOISE_LEFT = 1 / (4 * np.pi * _SIGMA**2)  # of the variance of white noise, aft
 
 
 class TimeStep(NamedTuple):
-    """The step that was chosen, and why, in a sentence; `strange` where frames are too far apart already."""
+    """The step that was chosen, why, in a sentence, and a notice where frames are too far apart already."""
 
     delta: int
     why: str
-    strange: bool
+    notices: tuple[str, ...]
 
 
 def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool]) -> TimeStep:
@@ -64,7 +68,7 @@ def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool])
     why = f"Delta {delta}, chosen from the movie: from one frame to the next {first:.0%} of its contrast changes"
     if delta > 1:
         why += f", over {delta} frames {changed:.0%}"
-    return TimeStep(delta, f"{why}.", first >= _STRANGE)
+    return TimeStep(delta, f"{why}.", (_SAID_OF_STRANGE,) if first >= _STRANGE else ())
 
 
 def _changed(movies: Iterable[PreparedMovie], delta: int) -> float:

@@ -92,7 +92,7 @@ def describe_layer(layer: Layer, axes: str | None = None, deltas: Sequence[int] 
         What the user says the axes are, one letter of ``TCZYX`` for each. Without it they are taken from the layer's
         axis labels where these say (t or time, c or channel, z, y, x), and else time comes first.
     deltas : sequence of int
-        Time steps whose pairs are counted in the sentence.
+        Time steps whose pairs are counted in the sentence; none while they are not known.
     """
     data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
     shape = tuple(int(length) for length in data.shape)
@@ -202,7 +202,7 @@ def _sentence(movie: Movie, deltas: Sequence[int]) -> str:
         parts.append(f"every {duration(movie.interval)}")
     parts += _numbered(movie)
     pairs = [f"{_pairs(movie, delta)} at delta {delta}" for delta in deltas]
-    return f"{', '.join(parts)}; {', '.join(pairs)}"
+    return "; ".join(filter(None, (", ".join(parts), ", ".join(pairs))))
 
 
 def _numbered(movie: Movie) -> list[str]:

@@ -142,7 +142,8 @@ class OrderPanel(QWidget):
         by_epochs = self.form.editor("minutes").get() is None  # minutes win over them
         self.form.editor("epochs").setEnabled(by_epochs)
         if self.form.problem is None:
-            deltas = TrainConfig.from_values(self.form.values()).deltas
+            config = TrainConfig.from_values(self.form.values())
+            deltas = () if config.delta == "auto" else config.deltas  # chosen at the start: nothing to count yet
             if deltas != self.movie.deltas:
                 self.movie.deltas = deltas
                 self.movie.look()  # which says how many pairs there are now
