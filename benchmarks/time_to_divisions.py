@@ -5,7 +5,7 @@
 Trains a network for every preset, seed and duration, one after the other, each in a process of its own, and scores the
 events of its evidence as `divisions.py` does. Prints one row per run, and draws the scores against minutes and the
 accuracy against pairs (`time_to_divisions.png` in the folder). Runs that are in the folder already are scored, not
-trained again. Times are those of an otherwise idle machine only.
+trained again; `--finished` scores those only. Times are those of an otherwise idle machine only.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ def main() -> None:
         for seed in arguments.seeds:
             for minutes in arguments.minutes:
                 run = _trained(arguments, preset, seed, minutes)
+                if run is None:
+                    continue
                 model = read_trained(run.folder)
                 movie, _ = open_for(model, UseConfig(movie=arguments.movie))
                 events = events_of_model(model, movie)
@@ -81,13 +83,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--presets", nargs="+", default=["interactive", "paper"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("time_to_divisions"))
+    parser.add_argument("--finished", action="store_true", help="train nothing, score what there is")
     parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="of napari-tarrow-train, for every run")
     return parser.parse_args()
 
 
-def _trained(arguments: argparse.Namespace, preset: str, seed: int, minutes: float) -> Run:
+def _trained(arguments: argparse.Namespace, preset: str, seed: int, minutes: float) -> Run | None:
     name = f"{preset}_{seed}_{minutes:g}min"
     folder = arguments.out / name
+    if not folder.exists() and arguments.finished:
+        return None
     if not folder.exists():
         unfinished = arguments.out / f"{name}.part"  # of a run that was killed nothing is scored
         shutil.rmtree(unfinished, ignore_errors=True)

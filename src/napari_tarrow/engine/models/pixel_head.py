@@ -199,7 +199,7 @@ def _flat(layers: list[nn.Module]) -> Iterator[nn.Module]:
 def _affine(layer: nn.Module, n_frames: int, n_features: int) -> tuple[Affine, bool]:
     """Return a layer in float64 on the CPU, and whether a leaky ReLU follows."""
     if isinstance(layer, EquivariantBlock):
-        return _equivariant(layer.layers[0], n_frames), bool(layer.layers[0].active)
+        return _equivariant(layer.layer, n_frames), layer.layer.active
     if isinstance(layer, DifferenceBlock):
         each = torch.eye(n_features, dtype=torch.float64)
         return Affine.of(2 * each, -each, each.new_zeros(n_features)), False
