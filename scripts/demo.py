@@ -6,7 +6,7 @@ import sys
 
 from environment import ROOT, prepare, run, say
 
-TRAIN = ["--sample", "cancer_cell_migration", "--minutes", "3"]
+TRAIN = ["--sample", "cancer_cell_migration", "--minutes", "5"]
 
 
 def main() -> int:
