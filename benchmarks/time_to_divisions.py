@@ -91,9 +91,9 @@ def _arguments() -> argparse.Namespace:
 def _trained(arguments: argparse.Namespace, preset: str, seed: int, minutes: float) -> Run | None:
     name = f"{preset}_{seed}_{minutes:g}min"
     folder = arguments.out / name
-    if not folder.exists() and arguments.finished:
-        return None
     if not folder.exists():
+        if arguments.finished:
+            return None
         unfinished = arguments.out / f"{name}.part"  # of a run that was killed nothing is scored
         shutil.rmtree(unfinished, ignore_errors=True)
         command = [sys.executable, "-c", "from napari_tarrow.commands.train import main; raise SystemExit(main())"]

@@ -212,3 +212,10 @@ def _glibc() -> ctypes.CDLL | None:
         if hasattr(libc, "gnu_get_libc_version"):
             return libc
     return None
+
+
+def widest_float(device: torch.device) -> torch.dtype:
+    """Return the most exact floating point type that a device has."""
+    import torch
+
+    return torch.float32 if device.type == "mps" else torch.float64

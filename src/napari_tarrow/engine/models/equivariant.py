@@ -11,6 +11,8 @@ from torch.autograd.function import once_differentiable
 
 from .layout import features_last
 
+SLOPE = 0.01  # of every leaky ReLU in the heads: torch's default
+
 
 class EquivariantBlock(nn.Module):
     """One equivariant layer, `y_t = L x_t + mean_t(G x_t)` at every pixel, then batch norm and leaky ReLU.
@@ -69,12 +71,12 @@ class EquivariantLayer(nn.Module):
         if frames == 2 and features_last(x):
             weights = self.L.weight, self.G.weight / frames, self.L.bias + self.G.bias
             y: torch.Tensor = _TwoFrames.apply(x.movedim(2, -1), *weights).movedim(-1, 2)  # type: ignore[no-untyped-call]
-            return F.leaky_relu(self.norm(y.flatten(0, 1)), inplace=True).view(y.shape) if self.active else y
+            return F.leaky_relu(self.norm(y.flatten(0, 1)), SLOPE, inplace=True).view(y.shape) if self.active else y
         pixels = x.permute(0, 3, 4, 1, 2)
         y = self.L(pixels) + self.G(pixels).mean(-2, keepdim=True)
         if self.active:
             flat = self.norm(y.flatten(0, -2)[..., None, None])
-            y = F.leaky_relu(flat, inplace=True).view(y.shape)
+            y = F.leaky_relu(flat, SLOPE, inplace=True).view(y.shape)
         return y.permute(0, 3, 4, 1, 2)
 
 

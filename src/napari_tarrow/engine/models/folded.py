@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from .equivariant import EquivariantBlock, EquivariantLayer
+from ..devices import widest_float
+from .equivariant import SLOPE, EquivariantBlock, EquivariantLayer
 from .layout import features_last
 from .losses import decorrelation_of_products
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from .network import TimeArrowNet
 
 Pairs = tuple[tuple[int, int], ...]
-_SLOPE = 0.01  # of leaky ReLU
 
 
 def can_fold(model: TimeArrowNet, maps: torch.Tensor) -> bool:
@@ -110,7 +110,7 @@ class _Sums:
     @classmethod
     def of(cls, x: torch.Tensor, pairs: Pairs) -> _Sums:
         """Return the sums of `x`, (B, K, pixels, C)."""
-        wide = torch.float32 if x.device.type == "mps" else torch.float64
+        wide = widest_float(x.device)
         single, own, cross = _Moments.apply(x, pairs)  # type: ignore[no-untyped-call]
         return cls(single.to(wide), own.to(wide), cross.sum(0).to(wide), x.shape[2])
 
@@ -232,7 +232,7 @@ class _Mixed(torch.autograd.Function):
         for number, (i, j) in enumerate(pairs):
             torch.add(a[:, i], b[:, j], out=y[:, number, 0])
             torch.add(a[:, j], b[:, i], out=y[:, number, 1])
-        F.leaky_relu_(y, _SLOPE)
+        F.leaky_relu_(y, SLOPE)
         ctx.save_for_backward(x, first, second, y)
         ctx.pairs, ctx.dtype = pairs, bias.dtype
         return y
@@ -241,7 +241,7 @@ class _Mixed(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
         x, first, second, y = ctx.saved_tensors
-        gradient = torch.ops.aten.leaky_relu_backward(gradient, y, _SLOPE, True)
+        gradient = torch.ops.aten.leaky_relu_backward(gradient, y, SLOPE, True)
         to_a, to_b = (x.new_zeros((*x.shape[:3], y.shape[-1])) for _ in range(2))
         for number, (i, j) in enumerate(ctx.pairs):
             for to, one, other in ((gradient[:, number, 0], i, j), (gradient[:, number, 1], j, i)):

@@ -14,14 +14,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .equivariant import DifferenceBlock, EquivariantBlock
+from .equivariant import SLOPE, DifferenceBlock, EquivariantBlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .network import TimeArrowNet
 
-_SLOPE = 0.01  # of the leaky ReLU
 _CHUNK = 2**12  # pixels at a time of a thread: what fits into a core's cache
 _CHUNK_ELSEWHERE = 2**18
 
@@ -92,7 +91,7 @@ class PixelHead:
         parts = []
         for pixels in self._chunks(blocks):
             hidden = [*self._forward(pixels)]
-            last = [F.leaky_relu_(one, _SLOPE) for one in hidden[-1]] if hidden else pixels
+            last = [F.leaky_relu_(one, SLOPE) for one in hidden[-1]] if hidden else pixels
             parts.append(_total([one @ end for one, end in zip(last, ends, strict=True)]) + offset)
         return torch.cat(parts).view(blocks[0].shape[1:])
 
@@ -140,7 +139,7 @@ class PixelHead:
         for layer in self.layers[:-1]:
             hidden = layer(pixels)
             yield hidden
-            pixels = [F.leaky_relu(one, _SLOPE) for one in hidden]
+            pixels = [F.leaky_relu(one, SLOPE) for one in hidden]
 
     def _backward(self, hidden: list[list[torch.Tensor]], ends: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Return the gradients at the first layer's output, of what the `ends` make of the last."""
@@ -239,5 +238,5 @@ def _pixels(block: torch.Tensor, features: int) -> torch.Tensor:
 
 def _through(gradient: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Take a gradient back through the leaky ReLU of `values`."""
-    before: torch.Tensor = torch.ops.aten.leaky_relu_backward(gradient, values, _SLOPE, False)
+    before: torch.Tensor = torch.ops.aten.leaky_relu_backward(gradient, values, SLOPE, False)
     return before

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from ..devices import widest_float
 from ..models import can_fold, decorrelation_loss, folded
 from .updates import Metrics
 
@@ -133,7 +134,7 @@ def _reversed(sequences: torch.Tensor, turned: torch.Tensor) -> torch.Tensor:
 
 def new_sums(device: torch.device) -> torch.Tensor:
     """Return sums of nothing yet; in double precision where the device has it."""
-    return torch.zeros(len(_NAMES), dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+    return torch.zeros(len(_NAMES), dtype=widest_float(device), device=device)
 
 
 def metrics(sums: torch.Tensor, lr: float, steps: int) -> Metrics:
