@@ -7,7 +7,7 @@ from copy import deepcopy
 import pytest
 import torch
 
-from napari_tarrow.engine.models import TimeArrowNet, can_fold, decorrelation_loss, folded
+from napari_tarrow.engine.models import FoldedHeads, TimeArrowNet, decorrelation_loss
 
 PAIRS = {2: [(0, 1)], 3: [(0, 1), (1, 2), (0, 2)]}
 
@@ -34,6 +34,10 @@ def by_layers(model, maps, pairs):
     return model.classify(sequences), decorrelation_loss(projections)
 
 
+def by_folding(model, maps, pairs):
+    return FoldedHeads.of(model, maps.flatten(0, 1))(maps, pairs)
+
+
 def results(run, model, maps, pairs):
     model = deepcopy(model)
     logits, decorrelation = run(model, maps, pairs)
@@ -51,10 +55,9 @@ def results(run, model, maps, pairs):
 def test_they_equal_the_heads_in_what_they_say_in_gradients_and_in_running_statistics(projection, frames, training):
     model = network(projection).double().train(training)
     maps = features(4, frames)
-    assert can_fold(model, maps.flatten(0, 1))
 
     expected = results(by_layers, model, maps, PAIRS[frames])
-    found = results(folded, model, maps, PAIRS[frames])
+    found = results(by_folding, model, maps, PAIRS[frames])
 
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-10)
 
@@ -64,7 +67,7 @@ def test_in_float32_they_are_as_exact_as_the_heads():
     exact = results(by_layers, deepcopy(model).double(), maps, PAIRS[3])
     single = maps.detach().float().requires_grad_()
 
-    found = results(folded, model, single, PAIRS[3])
+    found = results(by_folding, model, single, PAIRS[3])
 
     torch.testing.assert_close(found[0].double(), exact[0], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found[2].double(), exact[2], rtol=1e-2, atol=1e-4)
@@ -76,7 +79,7 @@ def test_in_bfloat16_their_gradient_is_no_farther_off_than_that_of_the_heads():
     exact = results(by_layers, deepcopy(model).double(), half.detach().double().requires_grad_(), PAIRS[3])[2]
     with torch.autocast("cpu", torch.bfloat16):
         layers = results(by_layers, model, half, PAIRS[3])[2]
-        found = results(folded, model, half, PAIRS[3])[2]
+        found = results(by_folding, model, half, PAIRS[3])[2]
 
     def off(gradient):
         return float((gradient.double() - exact).norm())
@@ -87,9 +90,9 @@ def test_in_bfloat16_their_gradient_is_no_farther_off_than_that_of_the_heads():
 def test_other_heads_and_other_layouts_are_left_alone():
     maps = features(2, 2).flatten(0, 1)
 
-    assert not can_fold(network(), maps.contiguous())
-    assert not can_fold(network("three_3x3convs"), maps)
-    assert not can_fold(network(classification_head="linear"), maps)
-    assert not can_fold(network(classification_head="difference"), maps)
-    assert not can_fold(network(symmetric=False), maps)
-    assert not can_fold(network(n_frames=3), maps)
+    assert FoldedHeads.of(network(), maps.contiguous()) is None
+    assert FoldedHeads.of(network("three_3x3convs"), maps) is None
+    assert FoldedHeads.of(network(classification_head="linear"), maps) is None
+    assert FoldedHeads.of(network(classification_head="difference"), maps) is None
+    assert FoldedHeads.of(network(symmetric=False), maps) is None
+    assert FoldedHeads.of(network(n_frames=3), maps) is None

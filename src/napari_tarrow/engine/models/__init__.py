@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .backbones import BACKBONES
 from .classification import CLASSIFICATION_HEADS
-from .folded import can_fold, folded
+from .folded import FoldedHeads
 from .folder import load_state, read_model, write_model, write_state
 from .losses import decorrelation_loss
 from .network import TimeArrowNet
@@ -14,10 +14,9 @@ __all__ = [
     "BACKBONES",
     "CLASSIFICATION_HEADS",
     "PROJECTION_HEADS",
+    "FoldedHeads",
     "TimeArrowNet",
-    "can_fold",
     "decorrelation_loss",
-    "folded",
     "load_state",
     "read_model",
     "write_model",

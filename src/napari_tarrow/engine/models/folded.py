@@ -26,49 +26,79 @@ from .losses import decorrelation_of_products
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .classification import ClassificationHead
     from .network import TimeArrowNet
 
 Pairs = tuple[tuple[int, int], ...]
 
 
-def can_fold(model: TimeArrowNet, maps: torch.Tensor) -> bool:
-    """Return whether `folded` knows this network's heads, and the layout of the backbone's maps."""
-    return model.n_frames == 2 and features_last(maps) and _heads(model) is not None
+@dataclass(frozen=True)
+class FoldedHeads:
+    """Two heads of a network of two frames, called in one.
 
-
-def folded(
-    model: TimeArrowNet, maps: torch.Tensor, sequences: Sequence[Sequence[int]]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what the heads say of all sequences of clips, and the decorrelation loss.
-
-    Parameters
+    Attributes
     ----------
-    model : TimeArrowNet
-        One that `can_fold` accepts; in training its batch norms' running statistics are updated.
-    maps : (B, K, C, h, w) float
-        The backbone's maps of the K frames of B clips, features last in memory.
-    sequences : P pairs of positions in the clip
-
-    Returns
-    -------
-    logits : (B * P, 2)
-    decorrelation : scalar tensor
-        Of the projections, as `decorrelation_loss` has it.
+    convolution, norm
+        The projection head.
+    first, rest
+        The classification head's first layer, and those after it.
+    classification : ClassificationHead
+        Which all of them belong to.
     """
-    heads = _heads(model)
-    assert heads is not None
-    pairs: Pairs = tuple((int(i), int(j)) for i, j in sequences)
-    pixels = maps.movedim(2, -1)
-    shape = pixels.shape
-    with torch.autocast(maps.device.type, enabled=False):
-        sums = _Sums.of(pixels.flatten(2, 3), pairs)
-        projection = _projected(heads, sums)
-        first, second, bias = _first_layer(heads.first, projection, sums, pairs)
-        hidden: torch.Tensor = _Mixed.apply(pixels.flatten(2, 3), first, second, bias, pairs)  # type: ignore[no-untyped-call]
-        products = projection.products(sums.own, sums.single, sums.pixels)
-        decorrelation = decorrelation_of_products(products.to(torch.promote_types(maps.dtype, torch.float32)))
-    rest = hidden.flatten(0, 1).unflatten(2, shape[2:4]).movedim(-1, 2)
-    return model.classification_head.pooled(heads.rest(rest)), decorrelation
+
+    convolution: nn.Conv2d
+    norm: nn.BatchNorm2d | None
+    first: EquivariantLayer
+    rest: nn.Sequential
+    classification: ClassificationHead
+
+    @classmethod
+    def of(cls, model: TimeArrowNet, maps: torch.Tensor) -> FoldedHeads | None:
+        """Return the heads of a network, or None if they, or the layout of the backbone's maps, are not known here."""
+        match list(model.projection_head.layers.children()):
+            case [nn.Conv2d(kernel_size=(1, 1)) as convolution]:
+                norm = None
+            case [nn.Conv2d(kernel_size=(1, 1)) as convolution, nn.BatchNorm2d() as norm]:
+                pass
+            case _:
+                return None
+        head = model.classification_head
+        layers = list(head.layers.children())
+        if not layers or not isinstance(layers[0], EquivariantBlock) or not layers[0].layer.active:
+            return None
+        if model.n_frames != 2 or not features_last(maps):
+            return None
+        return cls(convolution, norm, layers[0].layer, nn.Sequential(*layers[1:]), head)
+
+    def __call__(self, maps: torch.Tensor, sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the heads say of all sequences of clips, and the decorrelation loss.
+
+        In training the running statistics of the batch norms are updated.
+
+        Parameters
+        ----------
+        maps : (B, K, C, h, w) float
+            The backbone's maps of the K frames of B clips, features last in memory.
+        sequences : P pairs of positions in the clip
+
+        Returns
+        -------
+        logits : (B * P, 2)
+        decorrelation : scalar tensor
+            Of the projections, as `decorrelation_loss` has it.
+        """
+        pairs: Pairs = tuple((int(i), int(j)) for i, j in sequences)
+        pixels = maps.movedim(2, -1)
+        shape = pixels.shape
+        with torch.autocast(maps.device.type, enabled=False):
+            sums = _Sums.of(pixels.flatten(2, 3), pairs)
+            projection = _projected(self.convolution, self.norm, sums)
+            first, second, bias = _first_layer(self.first, projection, sums, pairs)
+            hidden: torch.Tensor = _Mixed.apply(pixels.flatten(2, 3), first, second, bias, pairs)  # type: ignore[no-untyped-call]
+            products = projection.products(sums.own, sums.single, sums.pixels)
+            decorrelation = decorrelation_of_products(products.to(torch.promote_types(maps.dtype, torch.float32)))
+        rest = hidden.flatten(0, 1).unflatten(2, shape[2:4]).movedim(-1, 2)
+        return self.classification.pooled(self.rest(rest)), decorrelation
 
 
 @dataclass(frozen=True)
@@ -143,35 +173,10 @@ class _Moments(torch.autograd.Function):
         return gradient, None
 
 
-@dataclass(frozen=True)
-class _Heads:
-    """What the two heads are made of."""
-
-    convolution: nn.Conv2d
-    norm: nn.BatchNorm2d | None
-    first: EquivariantLayer
-    rest: nn.Sequential
-
-
-def _heads(model: TimeArrowNet) -> _Heads | None:
-    """Return the parts of heads that can be folded, or None."""
-    match list(model.projection_head.layers.children()):
-        case [nn.Conv2d(kernel_size=(1, 1)) as convolution]:
-            norm = None
-        case [nn.Conv2d(kernel_size=(1, 1)) as convolution, nn.BatchNorm2d() as norm]:
-            pass
-        case _:
-            return None
-    layers = list(model.classification_head.layers.children())
-    if not layers or not isinstance(layers[0], EquivariantBlock) or not layers[0].layer.active:
-        return None
-    return _Heads(convolution, norm, layers[0].layer, nn.Sequential(*layers[1:]))
-
-
-def _projected(heads: _Heads, sums: _Sums) -> _Affine:
+def _projected(convolution: nn.Conv2d, norm: nn.BatchNorm2d | None, sums: _Sums) -> _Affine:
     """Return the projection head as one affine map."""
-    norm, weight = heads.norm, heads.convolution.weight.flatten(1).to(sums.own)
-    bias = torch.zeros_like(weight[:, 0]) if heads.convolution.bias is None else heads.convolution.bias.to(sums.own)
+    weight = convolution.weight.flatten(1).to(sums.own)
+    bias = torch.zeros_like(weight[:, 0]) if convolution.bias is None else convolution.bias.to(sums.own)
     if norm is None:
         return _Affine(weight, bias)
     count = sums.pixels * sums.single.shape[0] * sums.single.shape[1]

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from ..devices import widest_float
-from ..models import can_fold, decorrelation_loss, folded
+from ..models import FoldedHeads, decorrelation_loss
 from .updates import Metrics
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ class Objective:
         self, model: TimeArrowNet, features: torch.Tensor, shape: tuple[int, ...], turned: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the logits of all sequences, those `turned` (B * P,) shown reversed, (B * P, T), and decorrelation."""
-        if can_fold(model, features):
-            logits, decorrelation = folded(model, features.unflatten(0, shape), self.sequences.tolist())
+        if heads := FoldedHeads.of(model, features):
+            logits, decorrelation = heads(features.unflatten(0, shape), self.sequences.tolist())
             return _reversed(logits, turned), decorrelation
         projections = model.projection_head(features)
         sequences = self._sequences(projections.unflatten(0, shape))
