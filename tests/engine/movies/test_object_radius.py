@@ -29,6 +29,19 @@ def test_the_radius_is_in_pixels_of_the_movie_when_it_is_subsampled():
     assert half == pytest.approx(whole, rel=0.1)
 
 
+@pytest.mark.parametrize("light", ["one side", "middle"])
+def test_uneven_illumination_is_no_object(light):
+    """As strong as the objects; from one side, or falling off like the fourth power of a cosine towards the corners."""
+    frames = discs(12)
+    y, x = np.mgrid[-1:1:300j, -1:1:300j]
+    added = (x + 1) / 2 if light == "one side" else np.cos(np.hypot(y, x) / 1.5) ** 4
+    even, uneven = (
+        object_radius(PreparedMovie(open_movie(one), Preparation("movie")))
+        for one in (frames, (frames + added).astype(np.float32))
+    )
+    assert uneven == pytest.approx(even, rel=0.1)
+
+
 def test_grain_counts_as_small_objects():
     frames = np.random.default_rng(0).uniform(size=(3, 64, 64)).astype(np.float32)
     assert object_radius(PreparedMovie(open_movie(frames), Preparation("movie"))) == 4
