@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from .errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
@@ -87,7 +87,7 @@ class Options(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise UserError(_explain(error.errors()[0], source, prefix, called or {})) from None
+            raise UserError(_explain(error.errors(), source, prefix, called or {})) from None
 
     @classmethod
     def check_names(cls, names: Iterable[str], *, source: str = "", prefix: str = "") -> None:
@@ -161,7 +161,8 @@ _WANTED = {
 }
 
 
-def _explain(error: ErrorDetails, source: str, prefix: str, called: Mapping[str, str]) -> str:
+def _explain(errors: Sequence[ErrorDetails], source: str, prefix: str, called: Mapping[str, str]) -> str:
+    error = errors[0]
     name = str(error["loc"][0]) if error["loc"] else ""
     place = f" in {source}" if source else ""
     label = called.get(name, f"{prefix}{name}{place}")
@@ -169,7 +170,10 @@ def _explain(error: ErrorDetails, source: str, prefix: str, called: Mapping[str,
     if error["type"] == "value_error":  # written by a validator of ours: already a sentence
         return f"{label}: {context['error']}" if name else str(context["error"])
     wanted = _WANTED.get(error["type"], "").format_map(_plain(context)) or error["msg"]
-    verb = "is" if len(error["loc"]) == 1 else "holds"
+    verb = "holds" if any(isinstance(part, int) for part in error["loc"]) else "is"
+    for other in errors[1:2]:  # of an option that takes a word, too
+        if verb == "is" and other["type"] == "literal_error" and other["loc"][0] == name:
+            wanted = f"{wanted} or {other['ctx']['expected']}"
     guess = hint(_shown(error["input"]).strip("'"), str(context.get("expected", "")).split("'")[1::2])
     return f"{label} {verb} {_shown(error['input'])}; it should be {wanted}.{guess}"
 

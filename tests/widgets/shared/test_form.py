@@ -30,7 +30,8 @@ paths = st.tuples(words, words).map(" ".join)  # with a space in it
 SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "split_train": st.lists(parts, min_size=1, max_size=3),
     "split_val": st.lists(parts, min_size=1, max_size=3),
-    "delta": st.lists(st.integers(1, 10**6), min_size=1, max_size=4, unique=True),
+    "delta": st.lists(st.integers(1, 10**6), min_size=1, max_size=4, unique=True) | st.just("auto"),
+    "subsample": st.integers(1, 2**31 - 1) | st.just("auto"),
     "input_train": st.lists(paths, min_size=1, max_size=3, unique=True),
     "input_val": st.lists(paths, min_size=1, max_size=2, unique=True),
 }

@@ -76,7 +76,7 @@ class Engine:
                 while control.paused and not control.wait(0.02):
                     yield self._progress(step)
                 if (frame := control.take_frame()) is not None:
-                    yield FrameMapShown((frame, frame + 1), (0, 0), np.full((24, 28), 0.5, np.float32))
+                    yield FrameMapShown((frame, frame + 1), (0, 0), 1, np.full((24, 28), 0.5, np.float32))
                 step += 1
                 time.sleep(0.01)
                 yield self._progress(step)

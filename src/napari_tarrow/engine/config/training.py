@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, model_validator
 
 from ..options import Options, option
-from .kinds import DeltasOrAuto, Flag, Path, Paths, Splits, as_number, as_text
+from .kinds import BlockOrAuto, DeltasOrAuto, Flag, Path, Paths, Splits, as_number, as_text
 
 MOVIE, NETWORK, PATCHES, TRAINING, MACHINE, OUTPUT = "Movie", "Network", "Patches", "Training", "Machine", "Output"
 
@@ -19,6 +19,7 @@ CHANGEABLE = ("device", "gpu", "num_workers", "tensorboard")
 INTERACTIVE: dict[str, Any] = {
     "backbone": "unet_16fmaps",
     "normalize": "smooth",
+    "subsample": "auto",
     "size": 48,
     "clip": 3,
     "batchsize": 32,
@@ -108,8 +109,12 @@ class TrainConfig(Options):
         title="Normalise",
         group=MOVIE,
     )
-    subsample: int = option(
-        1, "Average blocks of so many pixels along each side first.", title="Subsample", group=MOVIE, ge=1
+    subsample: BlockOrAuto = option(
+        1,
+        "Average blocks of so many pixels along each side first; auto: so many that the objects keep a radius of 8"
+        " pixels.",
+        title="Subsample",
+        group=MOVIE,
     )
     binarize: Flag = option(
         False, "Use x > 0 instead of intensities (for label images).", title="Binarise", group=MOVIE
@@ -329,6 +334,11 @@ class TrainConfig(Options):
     def deltas(self) -> tuple[int, ...]:
         """Time steps; 1 as long as it is to be chosen from the movie."""
         return (1,) if self.delta == "auto" else self.delta
+
+    @property
+    def block(self) -> int:
+        """Side of the blocks that are averaged; 1 as long as it is to be chosen from the movie."""
+        return 1 if self.subsample == "auto" else self.subsample
 
     @property
     def clip_frames(self) -> int:

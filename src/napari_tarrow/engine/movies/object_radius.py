@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 _FRAMES, _SIDE = 8, 1024  # looked at: so many frames, and of large ones their middle
 _SMALLEST = 4.0  # pixels; phase contrast has fine grain, but nothing smaller than this is followed over time
 _LARGEST = 1 / 8  # of the frame's shorter side
-_DEGREE = 3  # of the surface that stands for uneven illumination
+_DEGREE = 2  # of the surface that stands for uneven illumination
 
 
 def object_radius(movie: PreparedMovie) -> float:
     """Estimate the radius of a movie's objects: where the autocorrelation of its frames has fallen to one half.
 
-    For nuclei that is about their radius. The median of a few frames is taken. A cubic surface is taken off each first:
-    uneven illumination reaches farther than any object, and would be all that is seen.
+    For nuclei that is about their radius. The median of a few frames is taken. A quadratic surface is taken off each
+    first: uneven illumination reaches farther than any object, and would be all that is seen.
 
     Returns
     -------
@@ -45,9 +45,9 @@ def _half_width(frame: NDArray[np.float32]) -> float | None:
 
     if min(frame.shape) < 2:
         return None
-    frame = frame - _illumination(frame)
+    objects = frame - _illumination(frame)
     size = [fft.next_fast_len(2 * side, real=True) for side in frame.shape]
-    power = fft.irfft2(np.abs(fft.rfft2(frame, s=size)) ** 2, s=size)
+    power = fft.irfft2(np.abs(fft.rfft2(objects, s=size)) ** 2, s=size)
     overlap = fft.irfft2(np.abs(fft.rfft2(np.ones_like(frame), s=size)) ** 2, s=size)
     reach = max(2, min(frame.shape) // 2)
     means = _by_lag(power[:reach, :reach] / overlap[:reach, :reach], reach)
@@ -62,7 +62,7 @@ def _half_width(frame: NDArray[np.float32]) -> float | None:
 
 
 def _illumination(frame: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the polynomial in y and x of degree 3 that is nearest to a frame."""
+    """Return the polynomial in y and x of degree 2 that is nearest to a frame."""
     rows, columns = (_polynomials(side) for side in frame.shape)
     weights = rows.T @ frame @ columns
     degrees = np.add.outer(np.arange(rows.shape[1]), np.arange(columns.shape[1]))

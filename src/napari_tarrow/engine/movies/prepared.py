@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -84,6 +84,12 @@ class PreparedMovie:
         self._rows: NDArray[np.float32] | None = None
         self._lock = threading.Lock()
         _check(movie, preparation)
+
+    def subsampled(self, step: int) -> PreparedMovie:
+        """Return the same movie with blocks of another side; what is known of its intensities holds for it too."""
+        other = PreparedMovie(self.movie, replace(self.preparation, subsample=step))
+        other._rows = self._rows
+        return other
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

@@ -12,11 +12,12 @@ import numpy as np
 from ..errors import UserError
 from ..movies import PreparedMovie, expand_inputs, open_prepared, sequences, split_range
 from .frames import FrameStore, stored_frames
+from .resolution import choose_subsample
 from .sampling import Sampler
 from .time_step import choose_delta
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import torch
 
@@ -66,14 +67,21 @@ class Dataset:
     val: Sampler
 
 
-def open_footage(config: TrainConfig, movies: Sequence[Any] | None, val_movies: Sequence[Any] | None) -> Footage:
-    """Open the movies and find their clips.
+def open_footage(
+    config: TrainConfig,
+    movies: Sequence[Any] | None,
+    val_movies: Sequence[Any] | None,
+    watched: Callable[[PreparedMovie], PreparedMovie] = lambda movie: movie,
+) -> Footage:
+    """Open the movies, choose from them what the configuration leaves open, and find their clips.
 
     Parameters
     ----------
     config : TrainConfig
     movies, val_movies
         What `open_movie` takes, in place of the configuration's inputs.
+    watched
+        Puts something between a movie and whoever reads its frames.
 
     Raises
     ------
@@ -84,10 +92,11 @@ def open_footage(config: TrainConfig, movies: Sequence[Any] | None, val_movies: 
     given_val = config.input_val if val_movies is None else val_movies
     val_sources = train_sources if given_val is None else _sources(config, given_val)
     sources = {_key(source): source for source in (*train_sources, *val_sources)}
-    opened = [open_prepared(config, source) for source in sources.values()]
+    opened = [watched(open_prepared(config, source)) for source in sources.values()]
     places = {key: place for place, key in enumerate(sources)}
     chosen = [places[_key(source)] for source in train_sources], [places[_key(source)] for source in val_sources]
     _check_channels(opened)
+    config, opened, seen = _with_subsample(config, opened, chosen[0])
     config, told, warned = _with_delta(config, opened, *chosen)
     train, val = (
         _parts(config, opened, chosen[0], config.split_train),
@@ -99,7 +108,7 @@ def open_footage(config: TrainConfig, movies: Sequence[Any] | None, val_movies: 
     size, notices = _patch_size(config, opened)
     notices += warned
     notices += _without_clips(opened, train, "training") + _without_clips(opened, val, "validation")
-    summary = [*map(_describe, opened), *told]
+    summary = [*map(_describe, opened), *seen, *told]
     summary += [_count(config, train, "training"), _count(config, val, "validation")]
     return Footage(config, tuple(opened), tuple(train), tuple(val), size, tuple(summary), tuple(notices))
 
@@ -139,6 +148,18 @@ def _sources(config: TrainConfig, inputs: Sequence[Any]) -> list[Any]:
 def _key(source: Any) -> Any:
     """Tell one movie from another, however its path is written."""
     return Path(source).expanduser().resolve() if isinstance(source, str) else id(source)
+
+
+def _with_subsample(
+    config: TrainConfig, movies: list[PreparedMovie], train: Sequence[int]
+) -> tuple[TrainConfig, list[PreparedMovie], list[str]]:
+    """Choose the resolution where it is left open; return the movies with it, and the rest of the summary too."""
+    if config.subsample != "auto":
+        return config, movies, []
+    side = min(side for movie in movies for side in movie.shape[2:])
+    block, why = choose_subsample([movies[index] for index in train], side // config.size)
+    chosen = config.model_copy(update={"subsample": block})
+    return chosen, [movie.subsampled(block) for movie in movies], [why]
 
 
 def _with_delta(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import itertools
 import re
@@ -73,8 +74,9 @@ def train(
         For every mistake that the user can mend, memory that runs out and a loss that is no longer a number.
     """
     control = control or Control()
-    footage = _heeding(open_footage(config, movies, val_movies), control)
-    yield from _guarded(footage, control, None, None)
+    with contextlib.suppress(Interrupted):
+        footage = open_footage(config, movies, val_movies, functools.partial(_heeding, control))
+        yield from _guarded(footage, control, None, None)
 
 
 def resume(
@@ -109,19 +111,19 @@ def resume(
         changed = {"device": "auto", "gpu": None, **changed}
     config = type(record.config).from_values({**record.config.model_dump(), **changed})
     control = control or Control()
-    footage = _heeding(open_footage(config, movies, val_movies), control)
-    with training_in(folder), contextlib.suppress(Interrupted):
-        sweep(folder)
-        _check_unchanged(footage, record, folder)
-        yield from _guarded(footage, control, folder, record)
+    with contextlib.suppress(Interrupted):
+        footage = open_footage(config, movies, val_movies, functools.partial(_heeding, control))
+        with training_in(folder):
+            sweep(folder)
+            _check_unchanged(footage, record, folder)
+            yield from _guarded(footage, control, folder, record)
 
 
 def _guarded(footage: Footage, control: Control, folder: Path | None, record: RunRecord | None) -> Iterator[Update]:
     """Run, and turn memory that ran out into words; memory is given back however it ends."""
     config = footage.config
     try:
-        with contextlib.suppress(Interrupted):
-            yield from _run(footage, control, folder, record)
+        yield from _run(footage, control, folder, record)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
@@ -308,17 +310,14 @@ def _count(number: int, name: str) -> str:
     return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
 
 
-def _heeding(footage: Footage, control: Control) -> Footage:
+def _heeding(control: Control, movie: PreparedMovie) -> PreparedMovie:
     """Let the reading of frames for the start be counted, and broken off by `stop`: it may take minutes."""
 
-    def heeded(movie: PreparedMovie) -> PreparedMovie:
-        def read(index: int) -> Any:
-            control.check_in()
-            return movie.movie.read(index)
+    def read(index: int) -> Any:
+        control.check_in()
+        return movie.movie.read(index)
 
-        return PreparedMovie(replace(movie.movie, read=read), movie.preparation)
-
-    return replace(footage, movies=tuple(map(heeded, footage.movies)))
+    return PreparedMovie(replace(movie.movie, read=read), movie.preparation)
 
 
 def _missing(config: TrainConfig, error: BaseException) -> str:

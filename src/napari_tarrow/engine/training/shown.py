@@ -61,7 +61,8 @@ class Showcase:
         top, left = (max(0, (side - _LARGEST_SIDE) // 2) for side in movie.shape[2:])
         window = np.s_[:, top : top + _LARGEST_SIDE, left : left + _LARGEST_SIDE]
         images = np.stack([movie.frame(int(index))[window] for index in row])
-        yield FrameMapShown(tuple(map(int, row)), (top, left), _evidence(model, images))
+        block = movie.preparation.subsample
+        yield FrameMapShown(tuple(map(int, row)), (top, left), block, _evidence(model, images))
 
     def features(self, model: TimeArrowNet) -> Iterator[FeaturesShown]:
         """Yield the embedding of the first frame that is shown."""

@@ -119,12 +119,14 @@ class FrameMapShown:
     """The evidence map of a frame that was asked for with `Control.ask_map`.
 
     `map` : (h, w) float32, at least 0: where the network tells the order from, in pixels of the prepared movie. Of
-    large frames it is the central part, which begins at `corner` (y, x). `frames` are the indices of the sequence; the
-    last frames of a movie begin none, and the nearest that does is shown.
+    large frames it is the central part, which begins at `corner` (y, x). `subsample` is the side of such a pixel in
+    those of the movie. `frames` are the indices of the sequence; the last frames of a movie begin none, and the nearest
+    that does is shown.
     """
 
     frames: tuple[int, ...]
     corner: tuple[int, int]
+    subsample: int
     map: np.ndarray = field(repr=False)
 
 

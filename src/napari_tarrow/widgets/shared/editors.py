@@ -24,6 +24,7 @@ SUGGESTED: dict[str, tuple[str, ...]] = {
     "projhead": ("minimal_batchnorm", "linear", "id", "three_3x3convs"),
     "classhead": ("minimal", "linear", "difference", "unet", "resnet18"),
     "device": ("auto", "cpu", "cuda", "mps"),
+    "subsample": ("auto", "1", "2", "3", "4"),
 }  # fmt: skip
 _LARGEST = 2**31 - 1  # of a spin box
 
@@ -65,7 +66,7 @@ def make_editor(name: str, field: FieldInfo) -> Editor:
         return _Flag()
     if get_origin(kind) is Literal and not optional:
         return _Choice([str(one) for one in get_args(kind)])
-    if name in SUGGESTED:
+    if name in SUGGESTED and not optional:
         return _Choice(SUGGESTED[name], free=True)
     low, high = bounds_of(field)
     if kind is int and not optional and (high is None or high <= _LARGEST):

@@ -48,7 +48,6 @@ class LiveMap(QObject):
         self._facts: LayerFacts | None = None
         self._layer: weakref.ref[Image] | None = None
         self._maps: np.ndarray | None = None
-        self._subsample = 1
         self._record: dict[str, Any] = {}
         self._asked: float | None = None
         self._next = 0.0
@@ -63,12 +62,9 @@ class LiveMap(QObject):
         layer = self._layer() if self._layer is not None else None
         return layer if still_there(self._viewer, layer) else None
 
-    def begin(
-        self, control: Control, source: Layer, facts: LayerFacts, subsample: int, configuration: dict[str, Any]
-    ) -> None:
+    def begin(self, control: Control, source: Layer, facts: LayerFacts, configuration: dict[str, Any]) -> None:
         """Follow a run on a layer, where the box is ticked."""
         self._control, self._source, self._facts = control, weakref.ref(plain(source)), facts
-        self._subsample = subsample
         self._record = provenance(configuration=configuration, live=True)
         self._layer, self._maps = None, None
         self._asked, self._next, self._top = None, 0.0, 0.0
@@ -126,7 +122,7 @@ class LiveMap(QObject):
 
     def _write(self, layer: Image, shown: FrameMapShown) -> None:
         assert self._maps is not None
-        step = self._subsample
+        step = shown.subsample
         values = shown.map.repeat(step, 0).repeat(step, 1) if step > 1 else shown.map
         top, left = (step * place for place in shown.corner)
         height, width = values.shape

@@ -181,7 +181,7 @@ class TrainWidget(QWidget):
             part.setVisible(True)
         self.panel.settings.set_open(False)
         if layer is not None and facts is not None and facts.source is not None:
-            self.live.begin(control, layer, facts, config.subsample, config.model_dump(mode="json"))
+            self.live.begin(control, layer, facts, config.model_dump(mode="json"))
 
     def _take(self, update: Update) -> None:
         match update:
