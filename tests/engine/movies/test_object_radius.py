@@ -42,6 +42,15 @@ def test_uneven_illumination_is_no_object(light):
     assert uneven == pytest.approx(even, rel=0.1)
 
 
+def test_hot_pixels_are_no_objects():
+    frames = discs(12)
+    hot = frames.copy()
+    rows, columns = np.random.default_rng(0).integers(0, 300, (2, 50))
+    hot[:, rows, columns] = 100
+    even, spoilt = (object_radius(PreparedMovie(open_movie(one), Preparation("movie"))) for one in (frames, hot))
+    assert spoilt == pytest.approx(even, rel=0.1)
+
+
 def test_grain_counts_as_small_objects():
     frames = np.random.default_rng(0).uniform(size=(3, 64, 64)).astype(np.float32)
     assert object_radius(PreparedMovie(open_movie(frames), Preparation("movie"))) == 4

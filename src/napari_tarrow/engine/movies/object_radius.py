@@ -23,8 +23,9 @@ _DEGREE = 2  # of the surface that stands for uneven illumination
 def object_radius(movie: PreparedMovie) -> float:
     """Estimate the radius of a movie's objects: where the autocorrelation of its frames has fallen to one half.
 
-    For nuclei that is about their radius. The median of a few frames is taken. A quadratic surface is taken off each
-    first: uneven illumination reaches farther than any object, and would be all that is seen.
+    For nuclei that is about their radius. The median of a few frames is taken. What lies beyond the percentiles of a
+    prepared frame is cut, or a few hot pixels would be all that is seen; then a quadratic surface is taken off, or
+    uneven illumination would, which reaches farther than any object.
 
     Returns
     -------
@@ -32,7 +33,8 @@ def object_radius(movie: PreparedMovie) -> float:
         Pixels of the movie (not of the subsampled frames), within sensible bounds.
     """
     count, _, height, width = movie.shape
-    found = [_half_width(middle(movie.frame(int(index)).mean(0), _SIDE)) for index in spread(count, _FRAMES)]
+    looked_at = (middle(movie.frame(int(index)), _SIDE).clip(0, 1).mean(0) for index in spread(count, _FRAMES))
+    found = [_half_width(frame) for frame in looked_at]
     known = [radius for radius in found if radius is not None]
     step = movie.preparation.subsample
     largest = max(_SMALLEST, _LARGEST * step * min(height, width))
