@@ -159,7 +159,10 @@ def _step(case: str, precision: str, device: torch.device, arguments: argparse.N
     training = _Training(case, precision, device, arguments.batchsize)
     shares: list[dict[str, float]] = []
     work = {"whole": training.whole, "bare": training.bare, "stages": lambda: shares.append(training.stages())}
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     seconds = in_turns(work, arguments.rounds, device)
+    peak = _peak(device)
     whole, bare = statistics.median(seconds["whole"]), statistics.median(seconds["bare"])
     rate = best_rate(device, torch.bfloat16 if precision == "bf16" else torch.float32)
     floor = operations(training.model.backbone, training.frames) / rate
@@ -171,7 +174,7 @@ def _step(case: str, precision: str, device: torch.device, arguments: argparse.N
     total = {name: statistics.median([share[name] for share in shares[1:]]) for name in shares[0]}
     for name, value in total.items():
         print(f"  {name:28s} {100 * value / sum(total.values()):5.1f} %")
-    print(f"  peak memory {_peak(device) / 1e9:.1f} GB")
+    print(f"  peak memory {peak / 1e9:.1f} GB")
 
 
 def _using(case: str, device: torch.device) -> dict[str, Callable[[], Any]]:

@@ -47,10 +47,18 @@ def laptop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
 
 
-@pytest.mark.parametrize(("machine", "chosen"), [("workstation", "cuda:0"), ("macbook", "mps"), ("laptop", "cpu")])
+@pytest.mark.parametrize(("machine", "chosen"), [("workstation", "cuda:0"), ("macbook", "cpu"), ("laptop", "cpu")])
 def test_auto_takes_the_best_there_is(request: pytest.FixtureRequest, machine: str, chosen: str) -> None:
     request.getfixturevalue(machine)
     assert choose_device() == (torch.device(chosen), [])
+
+
+@pytest.mark.usefixtures("macbook")
+@pytest.mark.parametrize(("device", "gpu"), [("mps", None), ("auto", "mps")])
+def test_apples_gpu_is_taken_when_asked_for_with_a_warning(device: str, gpu: str | None) -> None:
+    found, notices = choose_device(device, gpu)
+    assert found == torch.device("mps")
+    assert ["not been tried" in notice for notice in notices] == [True]
 
 
 @pytest.mark.usefixtures("workstation")

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
 _UNKNOWN_MEMORY = 4 * 1024**3  # bytes taken as available where the system does not say
+_OF_APPLE = (
+    "Apple's GPU has not been tried, and torch before 2.14 is known to compute wrong gradients there without a word:"
+    " compare what comes out with device cpu."
+)
 
 
 def choose_device(device: str = "auto", gpu: str | None = None) -> tuple[torch.device, list[str]]:
@@ -28,7 +32,7 @@ def choose_device(device: str = "auto", gpu: str | None = None) -> tuple[torch.d
     Parameters
     ----------
     device : str
-        ``auto`` (CUDA, else Apple's GPU, else the CPU), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
+        ``auto`` (CUDA, else the CPU), ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
     gpu : str, optional
         The reference's form: a number, a list ``0,1``, an interval ``0-3``, ``cpu`` or ``mps``. It wins over ``auto``.
 
@@ -37,7 +41,7 @@ def choose_device(device: str = "auto", gpu: str | None = None) -> tuple[torch.d
     device : torch.device
         With its number, if it is a CUDA device.
     notices : list of str
-        What the user should know, such as that only one of several GPUs is used.
+        What the user should know, such as that only one of several GPUs is used, or that Apple's is not known to work.
 
     Raises
     ------
@@ -56,11 +60,13 @@ def choose_device(device: str = "auto", gpu: str | None = None) -> tuple[torch.d
         if count > 1:
             notices.append(f"gpu {gpu} names {count} GPUs; one process uses one: {first}.")
     if wanted == "auto":
-        wanted = _present()[0]
+        wanted = next(name for name in _present() if name != "mps")
     if wanted == "cuda":
         wanted = "cuda:0"
     if wanted not in _present():
         raise UserError(f"{wanted} is not there: this machine offers {', '.join(_present())}. Choose one, or auto.")
+    if wanted == "mps":
+        notices.append(_OF_APPLE)
     return torch.device(wanted), notices
 
 
@@ -122,8 +128,21 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory was not enough, on whatever device."""
     if isinstance(error, MemoryError):
         return True
-    words = ("out of memory", "DefaultCPUAllocator", "STATUS_ALLOC_FAILED")
+    words = ("out of memory", "DefaultCPUAllocator", "STATUS_ALLOC_FAILED", "Invalid buffer size")
     return isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+
+
+@contextlib.contextmanager
+def exact_convolutions() -> Iterator[None]:
+    """Let convolutions in float32 be that on a GPU too, which otherwise rounds their factors to 10 bits (TF32)."""
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 def _from_device(text: str) -> str:

@@ -163,6 +163,7 @@ _WANTED = {
 
 def _explain(errors: Sequence[ErrorDetails], source: str, prefix: str, called: Mapping[str, str]) -> str:
     error = errors[0]
+    errors = [one for one in errors if one["loc"][:1] == error["loc"][:1]]  # of the same option
     name = str(error["loc"][0]) if error["loc"] else ""
     place = f" in {source}" if source else ""
     label = called.get(name, f"{prefix}{name}{place}")
@@ -171,10 +172,10 @@ def _explain(errors: Sequence[ErrorDetails], source: str, prefix: str, called: M
         return f"{label}: {context['error']}" if name else str(context["error"])
     wanted = _WANTED.get(error["type"], "").format_map(_plain(context)) or error["msg"]
     verb = "holds" if any(isinstance(part, int) for part in error["loc"]) else "is"
-    for other in errors[1:2]:  # of an option that takes a word, too
-        if verb == "is" and other["type"] == "literal_error" and other["loc"][0] == name:
-            wanted = f"{wanted} or {other['ctx']['expected']}"
-    guess = hint(_shown(error["input"]).strip("'"), str(context.get("expected", "")).split("'")[1::2])
+    words = next((one["ctx"]["expected"] for one in errors if one["type"] == "literal_error"), "")
+    if verb == "is" and words and error["type"] != "literal_error":
+        wanted = f"{wanted} or {words}"
+    guess = hint(_shown(error["input"]).strip("'"), words.split("'")[1::2])
     return f"{label} {verb} {_shown(error['input'])}; it should be {wanted}.{guess}"
 
 

@@ -576,8 +576,20 @@ def test_of_large_frames_the_map_shows_the_central_part(tiny: Make, monkeypatch:
     assert shown.map.shape == (16, 16)
 
 
-@pytest.mark.parametrize("normalize", ["frame", "movie"])
-def test_stop_breaks_off_the_reading_of_frames(normalize: str, tiny: Make, growing: np.ndarray, tmp_path: Path) -> None:
+def test_of_subsampled_frames_the_map_says_how_large_its_pixels_are(tiny: Make) -> None:
+    control = Control()
+    control.ask_map(0)
+    shown = next(u for u in train(tiny(subsample=2, size=8), control) if isinstance(u, FrameMapShown))
+    assert shown.subsample == 2
+    assert shown.map.shape == (12, 14)
+
+
+@pytest.mark.parametrize(
+    "options", [{"normalize": "frame"}, {"normalize": "movie"}, {"delta": "auto"}, {"subsample": "auto"}], ids=str
+)
+def test_stop_breaks_off_the_reading_of_frames(
+    options: dict[str, Any], tiny: Make, growing: np.ndarray, tmp_path: Path
+) -> None:
     control = Control()
     read: list[int] = []
 
@@ -590,7 +602,7 @@ def test_stop_breaks_off_the_reading_of_frames(normalize: str, tiny: Make, growi
                 control.stop()
             return growing[key]
 
-    assert list(train(tiny(normalize=normalize), control, movies=[Slow()])) == []
+    assert list(train(tiny(**options), control, movies=[Slow()])) == []
     assert len(read) == 3
     assert control.frames_read == 3
     assert not (tmp_path / "runs").exists()

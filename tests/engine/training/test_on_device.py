@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from napari_tarrow.engine.models import FoldedHeads
 from napari_tarrow.engine.training.dataset import open_dataset, open_footage
 from napari_tarrow.engine.training.network import new_network
 from napari_tarrow.engine.training.session import Batches, make_objective
@@ -63,3 +64,21 @@ def test_a_step_waits_for_nothing_and_leaves_nothing_behind(tiny, batches_of, no
 
     assert {clips.device, labels.device, loss.device, sums.device} == {META}
     assert all(parameter.grad.device == META for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("clip", [2, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_nor_do_folded_heads(tiny, batches_of, no_autocast, clip, dtype):
+    """Convolutions of the meta device return the plain layout; those of a GPU the features last, which folds heads."""
+    config = tiny(clip=clip)
+    clips, labels = batches_of(config).train(0)
+    model = new_network(config, 1, torch.device("cpu")).train().to(META)
+    maps = model.backbone(clips.flatten(0, 1)).detach().to(dtype).contiguous(memory_format=torch.channels_last)
+    assert FoldedHeads.of(model, maps)
+    if dtype == torch.bfloat16:
+        model.classification_head.to(dtype)  # as autocast would
+
+    loss, _ = make_objective(config, "32").judge(model, maps.requires_grad_(), clips, labels)
+    loss.backward()
+
+    assert maps.grad.device == META

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_tarrow.engine.config import TrainConfig
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
-from napari_tarrow.engine.training import Control, train
 from napari_tarrow.engine.training.dataset import open_footage
 from napari_tarrow.engine.training.resolution import choose_subsample
 
@@ -39,10 +40,13 @@ def test_the_larger_the_objects_the_larger_the_blocks(radius: int, block: int) -
     assert found.why.startswith("Full resolution" if block == 1 else f"Blocks of {block} x {block} pixels")
 
 
-def test_the_smallest_objects_and_the_smallest_frames_decide() -> None:
+def test_of_several_movies_the_middle_one_decides_and_patches_must_fit() -> None:
     large, small = prepared(discs(48)), prepared(discs(6))
-    assert choose_subsample([large, small], 99).subsample == 1
-    assert choose_subsample([large], 2).subsample == 2
+    assert choose_subsample([small, small, large], 99).subsample == 1
+    assert choose_subsample([large, large, small], 99).subsample == 4
+    limited = choose_subsample([large], 2)
+    assert limited.subsample == 2
+    assert "smaller than a patch" in limited.why
     assert choose_subsample([large], 0).subsample == 1
 
 
@@ -54,34 +58,25 @@ def test_footage_has_the_resolution_and_says_why() -> None:
     assert any(line.startswith("Blocks of 2 x 2 pixels averaged, chosen from the movie") for line in footage.summary)
 
 
-def test_intensities_are_read_once_however_much_is_chosen() -> None:
-    read: list[int] = []
-    frames = discs(24)
-    movie = prepared(frames)
-    rows = movie.normalization()
-    half = PreparedMovie(open_movie(frames), Preparation("smooth", subsample=2))
+def test_a_choice_reads_a_few_frames_of_a_long_movie() -> None:
+    """Percentiles of the whole movie wait until training begins."""
+    read: set[int] = set()
 
-    def counted(index: int) -> np.ndarray:
-        read.append(index)
-        return frames[index]
+    def watched(movie: PreparedMovie) -> PreparedMovie:
+        def counted(index: int) -> np.ndarray:
+            read.add(index)
+            return movie.movie.read(index)
 
-    object.__setattr__(movie.movie, "read", counted)
-    np.testing.assert_array_equal(movie.subsampled(2).normalization(), rows)
-    assert not read
-    np.testing.assert_array_equal(movie.subsampled(2).normalization(), half.normalization())
+        return PreparedMovie(replace(movie.movie, read=counted), movie.preparation)
+
+    config = TrainConfig(subsample="auto", size=16, delta="auto", normalize="smooth", **SPLITS)
+    open_footage(config, [discs(12, frames=200)], None, watched)
+    assert 0 < len(read) < 60
 
 
 def test_a_given_resolution_stays() -> None:
     config = TrainConfig(subsample=3, size=16, **SPLITS)
     assert open_footage(config, [discs(24)], None).config is config
-
-
-def test_a_run_that_is_stopped_while_it_chooses_ends_without_a_word(tiny) -> None:
-    """Frames that are read for a choice count as read for the start, and stop is heeded between them."""
-    control = Control()
-    control.stop()
-    assert list(train(tiny(subsample="auto", delta="auto"), control)) == []
-    assert control.frames_read == 0
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "coarse"])

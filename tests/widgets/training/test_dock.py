@@ -76,7 +76,7 @@ class Engine:
                 while control.paused and not control.wait(0.02):
                     yield self._progress(step)
                 if (frame := control.take_frame()) is not None:
-                    yield FrameMapShown((frame, frame + 1), (0, 0), 1, np.full((24, 28), 0.5, np.float32))
+                    yield FrameMapShown((frame, frame + 1), (2, 3), 2, np.full((10, 11), 0.5, np.float32))
                 step += 1
                 time.sleep(0.01)
                 yield self._progress(step)
@@ -493,12 +493,14 @@ def test_live_maps_come_as_a_layer_over_the_frame_in_view(
     assert layer.units == source.units
     assert layer.axis_labels == source.axis_labels
     assert layer.metadata["napari_tarrow"]["configuration"]["preset"] == "interactive"
-    assert (layer.data[7] == 0.5).all()
+    assert (layer.data[7, 4:, 6:] == 0.5).all()
+    assert (layer.data[7, :4] == 0).all()
+    assert (layer.data[7, :, :6] == 0).all()
     assert (layer.data[6] == 0).all()
     assert viewer.layers.selection.active is source
     data = layer.data
     viewer.dims.set_current_step(0, 3)
-    until(lambda: bool((data[3] == 0.5).all()))
+    until(lambda: bool((data[3, 4:, 6:] == 0.5).all()))
     assert len(viewer.layers) == 2
     assert layer.data is data
     viewer.layers.remove(layer)

@@ -197,14 +197,19 @@ def _first_layer(
     own, common = own @ projection.weight, common @ projection.weight
     members = [frame for pair in pairs for frame in pair]
     count = sums.pixels * sums.single.shape[0] * len(members)
-    mean = sums.single[:, members].sum((0, 1)) / count
+    mean = _total(sums.single, members) / count
     centre = mean[:, None] * mean
-    alone = sums.own[:, members].sum((0, 1)) / count - centre
+    alone = _total(sums.own, members) / count - centre
     together = (sums.cross + sums.cross.T) / count - centre
     variance = (own @ alone * own + common @ alone * common + 2 * own @ together * common).sum(1)
     scale, shift = _scale_and_shift(layer.norm, (own + common) @ mean + bias, variance, count)
     exact = layer.L.weight.dtype
     return (scale[:, None] * own).to(exact), (scale[:, None] * common).to(exact), (scale * bias + shift).to(exact)
+
+
+def _total(sums: torch.Tensor, frames: list[int]) -> torch.Tensor:
+    """Sum (B, K, ...) over clips and the given frames; a list as an index would wait for a GPU."""
+    return torch.stack([sums[:, frame].sum(0) for frame in frames]).sum(0)
 
 
 def _scale_and_shift(

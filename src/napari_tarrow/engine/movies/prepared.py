@@ -85,11 +85,9 @@ class PreparedMovie:
         self._lock = threading.Lock()
         _check(movie, preparation)
 
-    def subsampled(self, step: int) -> PreparedMovie:
-        """Return the same movie with blocks of another side; what is known of its intensities holds for it too."""
-        other = PreparedMovie(self.movie, replace(self.preparation, subsample=step))
-        other._rows = self._rows
-        return other
+    def by_frame(self) -> PreparedMovie:
+        """Return the same movie with each frame normalised by itself: to look at a few without reading them all."""
+        return PreparedMovie(self.movie, replace(self.preparation, normalize="frame"))
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

@@ -177,9 +177,15 @@ def patches(
 
 
 def on_device(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Copy an array to a device; on CUDA without waiting for what it is doing."""
-    tensor = torch.from_numpy(np.ascontiguousarray(values))
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    """Copy an array to a device."""
+    return moved(torch.from_numpy(np.ascontiguousarray(values)), device)
+
+
+def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tensor on a device; from memory to CUDA without waiting for what it is doing."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def _column(values: np.ndarray, device: torch.device) -> torch.Tensor:

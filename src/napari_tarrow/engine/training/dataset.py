@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
-from ..movies import PreparedMovie, expand_inputs, open_prepared, sequences, split_range
+from ..movies import PreparedMovie, expand_inputs, open_prepared, preparation_of, sequences, split_range
 from .frames import FrameStore, stored_frames
 from .resolution import choose_subsample
 from .sampling import Sampler
@@ -38,7 +38,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Footage:
-    """Movies and the clips in them, before a frame is read.
+    """Movies and the clips in them, before their frames are read and kept.
 
     `config` says what was asked for, with what was chosen from the movies; `movies` are all, each once; `train` and
     `val` say what is drawn from them; `summary` and `notices` are sentences.
@@ -157,9 +157,9 @@ def _with_subsample(
     if config.subsample != "auto":
         return config, movies, []
     side = min(side for movie in movies for side in movie.shape[2:])
-    block, why = choose_subsample([movies[index] for index in train], side // config.size)
+    block, why = choose_subsample([movies[index].by_frame() for index in train], side // config.size)
     chosen = config.model_copy(update={"subsample": block})
-    return chosen, [movie.subsampled(block) for movie in movies], [why]
+    return chosen, [PreparedMovie(movie.movie, preparation_of(chosen)) for movie in movies], [why]
 
 
 def _with_delta(
@@ -176,7 +176,7 @@ def _with_delta(
         asked = (train, config.split_train), (val, config.split_val)
         return all(any(len(part.clips) for part in _parts(with_step(delta), movies, *one)) for one in asked)
 
-    step = choose_delta([movies[index] for index in train], usable)
+    step = choose_delta([movies[index].by_frame() for index in train], usable)
     return with_step(step.delta), [step.why], list(step.notices)
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _SHARE = 0.4
 # The median of a frame is that of every so many pixels along each side.
 _MEDIAN_STEP = 4
+# Apple's GPU finds nothing beyond that position.
+_MOST_ON_MPS = 2**31
 # torch has few operations for unsigned types wider than 8 bits: their bits are kept in signed ones.
 _SIGNED = {np.dtype(np.uint16): np.dtype(np.int16), np.dtype(np.uint32): np.dtype(np.int32)}
 
@@ -111,18 +113,13 @@ def stored_frames(
     offsets = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     dtype = _common_dtype(movies)
     with _buffer(int(sizes.sum()), dtype, device) as (buffer, place):
-
-        def read(k: int) -> None:
-            m, i = wanted[k]
-            buffer[offsets[k] : offsets[k] + sizes[k]] = movies[m].stored(i).astype(dtype, copy=False).ravel()
-
-        with ThreadPoolExecutor(max(1, readers)) as pool:
-            list(pool.map(read, range(len(wanted))))
+        _fill(np.split(buffer, offsets[1:]), movies, wanted, readers)
         scales = [movie.normalization() for movie in movies]
         low_span = np.array([scales[m][i] for m, i in wanted], np.float32)
         values = torch.from_numpy(buffer.view(_SIGNED.get(dtype, dtype)))
         if place == str(device):
             values = values.to(device)
+        del buffer  # on another device than the CPU, frames are not kept twice
         store = FrameStore(
             values=values,
             mask={np.dtype(np.uint16): 0xFFFF, np.dtype(np.uint32): 0xFFFFFFFF}.get(dtype),
@@ -135,6 +132,18 @@ def stored_frames(
             place=place,
         )
         yield store, _numbers(movies, wanted)
+
+
+def _fill(
+    places: Sequence[np.ndarray], movies: Sequence[PreparedMovie], wanted: Sequence[tuple[int, int]], readers: int
+) -> None:
+    """Read each wanted frame of the movies into its place, flat."""
+
+    def read(place: np.ndarray, frame: tuple[int, int]) -> None:
+        place[:] = movies[frame[0]].stored(frame[1]).astype(place.dtype, copy=False).ravel()
+
+    with ThreadPoolExecutor(max(1, readers)) as pool:
+        list(pool.map(read, places, wanted))
 
 
 def _numbers(movies: Sequence[PreparedMovie], wanted: Sequence[tuple[int, int]]) -> list[np.ndarray]:
@@ -155,7 +164,7 @@ def _buffer(count: int, dtype: np.dtype, device: torch.device) -> Iterator[tuple
     size = count * dtype.itemsize
     cpu = torch.device("cpu")
     if size < _SHARE * free_memory(cpu):
-        on_device = size < _SHARE * free_memory(device)
+        on_device = size < _SHARE * free_memory(device) and (device.type != "mps" or count < _MOST_ON_MPS)
         yield np.empty(count, dtype), str(device) if on_device else "memory"
         return
     folder = Path(tempfile.gettempdir())

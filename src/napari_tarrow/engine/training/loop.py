@@ -278,6 +278,7 @@ def _validate(session: Session, showcase: Showcase, control: Control) -> Generat
         if time.perf_counter() - shown > _SECONDS_BETWEEN_UPDATES:
             yield session.progress_of_validation(sums)
             shown = time.perf_counter()
+    sums = sums.cpu()  # which waits for the device
     session.forget_speed(time.perf_counter() - begin)
     return sums
 

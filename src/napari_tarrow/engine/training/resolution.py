@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from ..movies.object_radius import object_radius
 
 if TYPE_CHECKING:
@@ -11,8 +13,7 @@ if TYPE_CHECKING:
 
     from ..movies import PreparedMovie
 
-# Measured (docs/performance.md): patches of 48 pixels hold nuclei of this size and what surrounds them; of larger ones
-# fewer divisions are found, and every pixel more costs time.
+# Measured (docs/performance.md, "Large objects"): of larger ones fewer divisions are found, and each pixel costs time.
 _RADIUS = 8.0  # pixels
 
 
@@ -24,19 +25,22 @@ class Resolution(NamedTuple):
 
 
 def choose_subsample(movies: Sequence[PreparedMovie], most: int) -> Resolution:
-    """Choose the largest blocks that leave the movies' objects a radius of 8 pixels.
+    """Choose the largest blocks that leave the movies' objects a radius of 8 pixels, as `object_radius` estimates it.
 
     Parameters
     ----------
     movies : sequence of PreparedMovie
-        At full resolution. Of several, the one with the smallest objects counts.
+        At full resolution. Of several the median counts.
     most : int
         Side of the largest blocks that the frames are large enough for.
     """
-    radius = min(object_radius(movie) for movie in movies)
-    block = max(1, min(int(radius / _RADIUS), most))
+    radius = float(np.median([object_radius(movie) for movie in movies]))
+    wanted = max(1, int(radius / _RADIUS))
+    block = max(1, min(wanted, most))
     chosen = "Full resolution" if block == 1 else f"Blocks of {block} x {block} pixels averaged"
-    left = "" if block == 1 else f", of which {radius / block:.0f} are left"
-    return Resolution(
-        block, f"{chosen}, chosen from the movie: its objects have a radius of {radius:.0f} pixels{left}."
-    )
+    why = f"{chosen}, chosen from the movie: objects have a radius of about {radius:.1f} pixels"
+    if block > 1:
+        why += f", of which {radius / block:.1f} are left"
+    if block < wanted:
+        why += "; larger blocks would leave frames smaller than a patch"
+    return Resolution(block, f"{why}.")

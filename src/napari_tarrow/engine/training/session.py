@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..models import write_state
-from .augment import Augmentation, on_device, patches
+from .augment import Augmentation, moved, on_device, patches
 from .background import draw_foreground
 from .checkpoint import Checkpoint, damaged, read_checkpoint, write_checkpoint
 from .course import Pace
@@ -70,7 +70,7 @@ class Batches:
         drawn = augmentation.draw(Stream(seed, f"{phase}/augment"), samples, sampler.clips.shape[1])
         clips = patches(store, places, sampler.size, *drawn)
         labels = Stream(seed, f"{phase}/order").uniform(samples, len(self.sequences)) < 0.5
-        return clips.to(self.device), on_device(labels.astype(np.int64), self.device)
+        return moved(clips, self.device), on_device(labels.astype(np.int64), self.device)
 
 
 class Session:
@@ -284,6 +284,8 @@ class Session:
             raise damaged(self.folder)
         try:
             self._pace.go_on(saved.course, saved.step, len(saved.history), saved.seconds)
+            for group in saved.optimiser["param_groups"]:  # the run may have begun on another device
+                group["fused"] = self._optimiser.defaults["fused"]
             self._optimiser.load_state_dict(saved.optimiser)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise damaged(self.folder) from error

@@ -67,10 +67,10 @@ class Showcase:
     def features(self, model: TimeArrowNet) -> Iterator[FeaturesShown]:
         """Yield the embedding of the first frame that is shown."""
         for movie, indices in self._sequences[:1]:
-            image = torch.from_numpy(self._images(movie, indices[0][:1])).to(model.device)
+            image = torch.from_numpy(self._images(movie, indices[0][:1])[0]).to(model.device)
             training = model.training
             with torch.no_grad():
-                features = model.eval().project(image)[0]
+                features = project_tiled(model.eval(), image, _TILE)
             model.train(training)
             yield FeaturesShown(features.float().cpu().numpy())
 

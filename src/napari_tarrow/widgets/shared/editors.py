@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from qtpy.QtGui import QWheelEvent
 
-# What texts may be; the engine knows more names only once torch is loaded.
+# What may be chosen or typed; the engine knows more networks only once torch is loaded.
 SUGGESTED: dict[str, tuple[str, ...]] = {
     "backbone": (
         "unet", "unet_16fmaps", "lnet", "resnet32", "resnet32_32fmaps", "resnet_bioimage_wider", "resnet18", "simple",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from ...devices import give_memory_back, keep_freed_memory, out_of_memory
+from ...devices import exact_convolutions, give_memory_back, keep_freed_memory, out_of_memory
 from ...errors import UserError
 from ...files import in_words
 from ...models.tiles import Tiles, Window, split
@@ -115,7 +115,7 @@ class Projector:
         """
         windows = self.windows
         padded = self._tiles.pad(torch.from_numpy(self.movie.frame(index)))
-        if len(windows) > 1:
+        if len(windows) > 1 and self.device.type == "cpu":
             give_memory_back()  # what reading and preparing the frame took
         for window in windows:
             yield window, self._made(padded, window)
@@ -153,7 +153,8 @@ class Projector:
             give_memory_back()
         region = self._tiles.cut(padded, window)
         laid_out = torch.empty(region.shape, device=self.device, memory_format=fast_layout(self.device))
-        return self._tiles.project(laid_out.copy_(region), window)
+        with exact_convolutions():
+            return self._tiles.project(laid_out.copy_(region), window)
 
     @property
     def _tile(self) -> tuple[int, int]:

@@ -187,7 +187,7 @@ def _drift(rate: np.ndarray, scale: np.ndarray) -> Drift:
 
 def _look(model: TimeArrowNet, one: _Prepared, config: TrainConfig, last: bool, crowds: bool) -> Looked:
     window, drift = one.window, one.drift
-    frames = torch.from_numpy(window.frames).to(model.device)
+    frames = torch.from_numpy(window.frames)
     source = (frames[-1:] if last else frames[:1]).expand_as(frames)
     there = tuple(kind for kind in KINDS if drift.has(kind))
     shown = {"plain": frames}
@@ -222,10 +222,10 @@ def _drifting(
 
 
 def _evidence(model: TimeArrowNet, sequences: torch.Tensor) -> torch.Tensor:
-    """Return (N, h, w): how much speaks for the order in which the frames of each (N, T, C, H, W) are given."""
+    """Return (N, h, w), on the CPU: how much speaks for the order in which the frames of (N, T, C, H, W) are given."""
     training = model.training
     try:
-        frames = sequences.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        frames = sequences.flatten(0, 1).to(model.device).contiguous(memory_format=torch.channels_last)
         projections = model.eval().project(frames).unflatten(0, sequences.shape[:2])
         dense = model.evidence(projections)
         evidence = dense[:, 0] - dense[:, 1]
@@ -234,11 +234,11 @@ def _evidence(model: TimeArrowNet, sequences: torch.Tensor) -> torch.Tensor:
             evidence = (evidence + dense[:, 1] - dense[:, 0]) / 2
     finally:
         model.train(training)
-    return evidence.float()
+    return evidence.float().cpu()
 
 
 def _pooled(values: torch.Tensor, grid: tuple[int, int]) -> np.ndarray:
-    pooled: np.ndarray = functional.adaptive_avg_pool2d(values[None, None], grid).flatten().cpu().numpy()
+    pooled: np.ndarray = functional.adaptive_avg_pool2d(values[None, None], grid).flatten().numpy()
     return pooled
 
 
