@@ -18,6 +18,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from divisions import events_of_model
 from matplotlib.figure import Figure
 
@@ -119,16 +120,33 @@ def _draw(found: list[tuple[Run, Score]], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     colours = dict(zip(dict.fromkeys(run.preset for run, _ in found), ("tab:blue", "tab:orange"), strict=False))
     for run, one in found:
-        left.plot(run.minutes, one.best.f1, "o", color=colours.get(run.preset, "black"))
+        colour = colours.get(run.preset, "black")
+        assert one.chosen
+        left.plot(run.minutes, one.best.f1, "o", color=colour)
+        left.plot(run.minutes, one.chosen.f1, "o", color=colour, fillstyle="none")
         curve = run.curve()
-        pairs = [row["pairs_seen"] for row in curve]
-        right.plot(pairs, [row["val_accuracy_change"] for row in curve], color=colours.get(run.preset, "black"), lw=0.8)
-    left.set(xlabel="minutes of training", ylabel="best F1 (15 pixels, 6 frames)", xscale="log", ylim=(0, 1))
-    right.set(xlabel="pairs seen", ylabel="validation accuracy where it changes", xscale="log", ylim=(0.3, 1))
+        right.plot(
+            *(_smooth([row[name] for row in curve]) for name in ("pairs_seen", "val_accuracy_change")), color=colour
+        )
+    minutes = sorted({run.minutes for run, _ in found})
+    left.set(xlabel="minutes of training", ylabel="F1 of divisions (15 pixels, 6 frames)", xscale="log", ylim=(0, 1))
+    left.set_xticks(minutes, [f"{one:g}" for one in minutes])
+    left.minorticks_off()
+    right.set(xlabel="pairs seen", ylabel="validation accuracy where it changes", xscale="log", ylim=(0.4, 0.8))
+    right.axhline(0.5, color="grey", lw=0.8, ls=":")
     for preset, colour in colours.items():
         left.plot([], [], "o", color=colour, label=preset)
-    left.legend()
-    figure.savefig(path, dpi=150)
+    left.plot([], [], "o", color="grey", label="at the best threshold")
+    left.plot([], [], "o", color="grey", fillstyle="none", label="at the one chosen without labels")
+    left.legend(loc="lower right")
+    figure.savefig(path, dpi=100)
+
+
+def _smooth(values: list[float]) -> np.ndarray:
+    """Return means over neighbouring epochs, an eighth of them at a time."""
+    width = max(1, len(values) // 8)
+    means: np.ndarray = np.convolve(values, np.full(width, 1 / width), mode="valid")
+    return means
 
 
 if __name__ == "__main__":
