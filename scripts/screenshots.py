@@ -31,7 +31,7 @@ def main() -> int:
     """Return 0 when all pictures are taken."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path, help="where all pictures go; without it, those of the docs")
-    parser.add_argument("--minutes", type=float, default=3.0, help="how long to train")
+    parser.add_argument("--minutes", type=float, default=8.0, help="how long to train")
     parser.add_argument("--model", type=Path, help="a trained model: nothing is trained then")
     given = parser.parse_args()
     with home() as folder:
