@@ -166,7 +166,7 @@ def _from_gpu(text: str) -> tuple[str, int]:
 
 
 def _present() -> list[str]:
-    """Names of this machine's devices, the one for ``auto`` first."""
+    """Names of this machine's devices: GPUs first."""
     import torch
 
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []

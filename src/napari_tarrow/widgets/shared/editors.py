@@ -66,7 +66,7 @@ def make_editor(name: str, field: FieldInfo) -> Editor:
         return _Flag()
     if get_origin(kind) is Literal and not optional:
         return _Choice([str(one) for one in get_args(kind)])
-    if name in SUGGESTED and not optional:
+    if name in SUGGESTED:
         return _Choice(SUGGESTED[name], free=True)
     low, high = bounds_of(field)
     if kind is int and not optional and (high is None or high <= _LARGEST):
