@@ -76,6 +76,15 @@ def test_a_process_that_moves_is_followed():
     assert len(find_events(maps_of(maps), movie, radius=RADIUS)) == 1
 
 
+def test_a_division_that_pauses_between_prophase_and_daughters_is_one_event():
+    empty = np.zeros((SIZE, SIZE), np.float32)
+    maps = [empty] * 12
+    maps[3], maps[7] = spot(80, 80), 0.4 * spot(80, 80)  # smoothed over time, two maps between them hold nothing
+    movie = movie_of([spot(80, 80) if index % 2 else empty for index in range(13)])
+    (event,) = find_events(maps_of(maps), movie, radius=RADIUS)
+    assert event.frame == 3
+
+
 def test_an_event_at_the_border_counts_by_half():
     empty = np.zeros((SIZE, SIZE), np.float32)
     maps = [empty, spot(80, 80) + spot(0, 30), empty]

@@ -54,9 +54,10 @@ def find_events(
 
     The maps are smoothed over space by 0.8 radii and over time by 1, 2, 1; beyond the border there is nothing, so what
     is cut by it counts by half. From the strongest maximum on, each is followed over the neighbouring maps while it
-    keeps half its strength, and every maximum near its way belongs to the same process: a division is not reported
-    again as its metaphase and as each of its daughters. The event lies at the centre of what changed around the
-    maximum: the mean of the place, weighted by map times absolute difference of the frames.
+    keeps a quarter of its strength, over at most two maps without it, and every maximum near its way belongs to the
+    same process: a division is not reported again as its prophase, its metaphase and each of its daughters. The event
+    lies at the centre of what changed around the maximum: the mean of the place, weighted by map times absolute
+    difference of the frames.
 
     Parameters
     ----------

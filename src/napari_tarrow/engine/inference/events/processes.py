@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 # In radii of the movie's objects: how far a process moves from one map to the next, and what else belongs to it.
 _MOVES, _BELONGS = 2.0, 3.5
-_KEEPS = 0.5  # share of its greatest strength that a process has while it is followed
-_MISSING = 1  # maps in a row in which it may be missing
+_KEEPS = 0.25  # share of its greatest strength that a process has while it is followed
+_MISSING = 2  # maps in a row in which it may be missing
 _AROUND = 2  # maps before and after each of its moments in which what is near belongs to it
 _LONGEST = 20  # maps before and after its strongest moment
 
