@@ -28,8 +28,8 @@ from napari_tarrow.engine.config import UseConfig
 from napari_tarrow.engine.inference.embeddings.embedding import embed
 from napari_tarrow.engine.inference.events.scoring import Division, read_divisions
 from napari_tarrow.engine.inference.opening import open_for
-from napari_tarrow.engine.inference.trained import TrainedModel, read_trained
 from napari_tarrow.engine.models import TimeArrowNet
+from napari_tarrow.engine.trained import TrainedModel, read_trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -23,8 +23,9 @@ from divisions import events_of_model
 from matplotlib.figure import Figure
 
 from napari_tarrow.engine.config import UseConfig
-from napari_tarrow.engine.inference import open_for, read_trained, suggest_threshold
+from napari_tarrow.engine.inference import open_for, suggest_threshold
 from napari_tarrow.engine.inference.events.scoring import Score, read_divisions, score
+from napari_tarrow.engine.trained import read_trained
 
 HEADINGS = (
     "preset",

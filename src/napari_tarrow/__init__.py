@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from .engine import models
     from .engine.config import TrainConfig
     from .engine.errors import UserError
-    from .engine.inference import attribute, embed, find_events, read_trained
+    from .engine.inference import attribute, embed, find_events
     from .engine.movies import Movie, open_movie
+    from .engine.trained import read_trained
     from .engine.training import Control, train
 
 __version__ = "0.1.0"
@@ -49,7 +50,7 @@ __getattr__, __dir__ = on_demand(
         "find_events": "engine.inference",
         "models": "engine.models",
         "open_movie": "engine.movies",
-        "read_trained": "engine.inference",
+        "read_trained": "engine.trained",
         "train": "engine.training",
     },
 )

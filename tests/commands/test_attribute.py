@@ -21,10 +21,11 @@ from PIL import Image
 
 from napari_tarrow.commands import attribute as command
 from napari_tarrow.commands.attribute import main
-from napari_tarrow.engine.inference import attribute, read_trained
+from napari_tarrow.engine.inference import attribute
 from napari_tarrow.engine.inference.events.table import read_events, write_events
 from napari_tarrow.engine.models import TimeArrowNet, write_model
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
+from napari_tarrow.engine.trained import read_trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

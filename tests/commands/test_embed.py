@@ -16,12 +16,12 @@ import torch
 import zarr
 
 from napari_tarrow.commands.embed import main
-from napari_tarrow.engine.inference import read_trained
 from napari_tarrow.engine.inference.embeddings import embedding as engine
 from napari_tarrow.engine.inference.embeddings.components import fit_components
 from napari_tarrow.engine.inference.embeddings.pooling import pool
 from napari_tarrow.engine.models import TimeArrowNet, write_model
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
+from napari_tarrow.engine.trained import read_trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from ..engine.inference import AttributionMap, TrainedModel
+    from ..engine.inference import AttributionMap
     from ..engine.inference.events.events import Event
     from ..engine.inference.stores.map_files import MapFiles
     from ..engine.movies import PreparedMovie
+    from ..engine.trained import TrainedModel
     from ..engine.training.control import Control
     from .progress import ProgressPrinter
 

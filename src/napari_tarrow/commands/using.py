@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ..engine.config import UseConfig
-    from ..engine.inference import TrainedModel
     from ..engine.movies import PreparedMovie
+    from ..engine.trained import TrainedModel
     from ..engine.training.control import Control
     from .progress import ProgressPrinter
 
@@ -109,8 +109,8 @@ def open_use(config: UseConfig, printer: ProgressPrinter) -> tuple[TrainedModel,
         If either cannot be read, or they do not fit together.
     """
     from ..engine.devices import choose_device
-    from ..engine.inference import read_trained
     from ..engine.inference.opening import open_for
+    from ..engine.trained import read_trained
 
     device, notices = choose_device(config.device)
     trained = read_trained(config.model, device)

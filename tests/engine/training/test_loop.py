@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import threading
 from dataclasses import asdict, dataclass, replace
@@ -374,6 +375,15 @@ def test_training_can_start_from_another_model(tiny: Make) -> None:
     assert torch.allclose(ours[weight], theirs[weight], atol=1e-5)
     with pytest.raises(UserError, match="another network"):
         list(train(tiny(init=str(first), features=5)))
+    assert not [update for update in started if isinstance(update, Notice) and "init" in update.text]
+
+
+def test_a_model_to_start_from_that_saw_its_movies_otherwise_is_told(tiny: Make) -> None:
+    first = folder_of(list(train(tiny(subsample=2))))
+    started = train(tiny(init=str(first)))
+    told = [update.text for update in itertools.islice(started, 5) if isinstance(update, Notice)]
+    started.close()
+    assert told == [f"init {first}: subsample is 1 instead of 2, which the model was trained with."]
 
 
 def test_a_loss_that_is_no_number_is_said_and_the_best_model_kept(tiny: Make) -> None:
@@ -547,9 +557,10 @@ def test_the_map_of_a_frame_is_shown_when_asked_for(tiny: Make) -> None:
 
 @pytest.mark.parametrize("frames", [2, 3])
 def test_the_map_of_a_frame_is_that_of_the_stored_network(frames: int, tiny: Make) -> None:
-    from napari_tarrow.engine.inference import attribute, read_trained
+    from napari_tarrow.engine.inference import attribute
     from napari_tarrow.engine.movies import open_movie
     from napari_tarrow.engine.movies.prepared import PreparedMovie
+    from napari_tarrow.engine.trained import read_trained
 
     control = Control()
     config = tiny(epochs=1, frames=frames)

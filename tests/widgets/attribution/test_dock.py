@@ -21,13 +21,13 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog
 
-from napari_tarrow.engine.inference import read_trained
 from napari_tarrow.engine.inference.events import events
 from napari_tarrow.engine.inference.events.events import Event
 from napari_tarrow.engine.inference.events.table import read_events, write_events
 from napari_tarrow.engine.inference.maps import attribution as engine
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
 from napari_tarrow.engine.pictures import Inset
+from napari_tarrow.engine.trained import read_trained
 from napari_tarrow.widgets.attribution.event_list import EventList
 from napari_tarrow.widgets.attribution.widget import AttributionWidget
 from napari_tarrow.widgets.attribution.work import MapSearched, MapWritten, Pictured

@@ -16,10 +16,10 @@ pytest.importorskip("napari")
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QFileDialog
 
-from napari_tarrow.engine.inference import read_trained
 from napari_tarrow.engine.inference.embeddings import embedding as engine
 from napari_tarrow.engine.inference.embeddings.components import fit_components
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
+from napari_tarrow.engine.trained import read_trained
 from napari_tarrow.widgets.embedding.widget import EmbeddingWidget
 from napari_tarrow.widgets.embedding.work import EmbeddingOrder, FrameEmbedded, compute_embedding
 

@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QMessageBox
 from superqt.utils import WorkerBase
 
 from napari_tarrow.commands import train as command
-from napari_tarrow.engine.inference import read_trained
+from napari_tarrow.engine.trained import read_trained
 from napari_tarrow.engine.training import loop
 from napari_tarrow.engine.training.checkpoint import has_checkpoint
 from napari_tarrow.widgets import TrainWidget

@@ -16,21 +16,18 @@ if TYPE_CHECKING:
     from .events.table import read_events, write_events
     from .maps.attribution import AttributionMap, MapKind, attribute
     from .opening import open_for
-    from .trained import TrainedModel, read_trained
 
 __all__ = [
     "AttributionMap",
     "EmbeddedFrame",
     "Event",
     "MapKind",
-    "TrainedModel",
     "attribute",
     "draw_run_events",
     "embed",
     "find_events",
     "open_for",
     "read_events",
-    "read_trained",
     "suggest_threshold",
     "write_events",
 ]
@@ -42,14 +39,12 @@ __getattr__, __dir__ = on_demand(
         "EmbeddedFrame": "embeddings.embedding",
         "Event": "events.events",
         "MapKind": "maps.attribution",
-        "TrainedModel": "trained",
         "attribute": "maps.attribution",
         "draw_run_events": "events.run_events",
         "embed": "embeddings.embedding",
         "find_events": "events.events",
         "open_for": "opening",
         "read_events": "events.table",
-        "read_trained": "trained",
         "suggest_threshold": "events.events",
         "write_events": "events.table",
     },

@@ -10,7 +10,7 @@ from ..movies import PreparedMovie, open_movie
 
 if TYPE_CHECKING:
     from ..config import UseConfig
-    from .trained import TrainedModel
+    from ..trained import TrainedModel
 
 
 def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tuple[PreparedMovie, list[str]]:
@@ -35,10 +35,8 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
     UserError
         If the movie cannot be read or has another number of channels than the network takes.
     """
-    own = trained.preparation
     given = {name: getattr(config, name) for name in ("channels", "normalize", "subsample", "binarize")}
-    overridden = {name: value for name, value in given.items() if value not in (None, getattr(own, name))}
-    preparation = replace(own, **overridden)
+    preparation = replace(trained.preparation, **{name: one for name, one in given.items() if one is not None})
     source = config.movie if source is None else source
     wanted = trained.network.config["n_input_channels"]
     if max(1, preparation.channels) != wanted:
@@ -53,11 +51,7 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
         n_images=config.n_images,
         axes=config.axes,
     )
-    notices = [
-        f"{name} is {value} instead of {getattr(own, name)}, which the model was trained with."
-        for name, value in overridden.items()
-    ]
-    return PreparedMovie(movie, preparation), notices
+    return PreparedMovie(movie, preparation), trained.differences(preparation)
 
 
 def _count(channels: int) -> str:

@@ -23,7 +23,7 @@ from .checkpoint import has_checkpoint
 from .control import Control, Interrupted
 from .dataset import Footage, open_dataset, open_footage
 from .monitors import monitors_for
-from .network import new_network
+from .network import new_network, start_differences
 from .objective import new_sums
 from .plan import make_plan, step_bytes
 from .run_folder import RunRecord, new_run_folder, read_run, training_in, write_run
@@ -153,6 +153,7 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
             return batches.train(step)
 
         if record is None or folder is None:
+            notices += start_differences(config)
             plan, precision = make_plan(config, model, lambda p: make_objective(config, p), heeded)
             prints = [(movie, fingerprint(movie.movie)) for movie in footage.movies]
             control.heed()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from ..errors import UserError
-from ..models import TimeArrowNet, read_model
+from ..models import TimeArrowNet
+from ..movies import preparation_of
+from ..trained import read_trained
 
 if TYPE_CHECKING:
     from ..config import TrainConfig
@@ -46,8 +49,17 @@ def new_network(
     return model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
+def start_differences(config: TrainConfig) -> list[str]:
+    """Say, one sentence each, where the model to start from saw its movies otherwise than this run will."""
+    if config.init is None:
+        return []
+    start = read_trained(config.init)
+    preparation = replace(preparation_of(config), channels=start.preparation.channels)  # the networks' inputs agree
+    return [f"init {config.init}: {difference}" for difference in start.differences(preparation)]
+
+
 def _start_from(model: TimeArrowNet, folder: str) -> None:
-    other = read_model(folder)
+    other = read_trained(folder).network
     ignored = ("outdir", "commit")
     differing = [k for k, v in model.config.items() if k not in ignored and other.config.get(k) != v]
     if differing:

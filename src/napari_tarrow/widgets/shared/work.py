@@ -43,9 +43,9 @@ def open_model_and_movie(folder: Path, movie: Movie, device: str) -> Opened:
     """
     from ...engine.config import UseConfig
     from ...engine.devices import choose_device
-    from ...engine.inference import read_trained
     from ...engine.inference.opening import open_for
     from ...engine.movies import fingerprint
+    from ...engine.trained import read_trained
 
     chosen, notices = choose_device(device)
     trained = read_trained(folder, chosen)

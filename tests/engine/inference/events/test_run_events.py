@@ -9,9 +9,10 @@ import yaml
 from PIL import Image
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.inference import draw_run_events, read_trained
+from napari_tarrow.engine.inference import draw_run_events
 from napari_tarrow.engine.models import TimeArrowNet, write_model
 from napari_tarrow.engine.movies import Preparation
+from napari_tarrow.engine.trained import read_trained
 
 if TYPE_CHECKING:
     from pathlib import Path

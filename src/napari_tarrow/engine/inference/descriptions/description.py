@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...files import read_yaml
 from ...models.folder import RUN
-from ..trained import read_trained
+from ...trained import read_trained
 from .history import History, read_history, read_shortcuts
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from ...devices import choose_device
 from ...errors import UserError
 from ...movies import expand_inputs, open_prepared, spread
 from ...movies.object_radius import object_radius
+from ...trained import TrainedModel, read_trained
 from ..maps.attribution import AttributionMap, attribute
-from ..trained import TrainedModel, read_trained
 from .events import find_events, suggest_threshold
 from .pictures import draw_events, inset_side
 

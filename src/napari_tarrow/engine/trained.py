@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..config import TrainConfig
-from ..errors import UserError
-from ..files import read_yaml, user_path
-from ..models import read_model
-from ..models.folder import RUN, check_format
-from ..movies import Preparation
+from .config import TrainConfig
+from .errors import UserError
+from .files import read_yaml, user_path
+from .models import read_model
+from .models.folder import RUN, check_format
+from .movies import Preparation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import torch
 
-    from ..models import TimeArrowNet
+    from .models import TimeArrowNet
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,15 @@ class TrainedModel:
     delta: int
     config: TrainConfig | None
     folder: Path
+
+    def differences(self, preparation: Preparation) -> list[str]:
+        """Say what of a preparation is not as in training, one sentence each."""
+        own = asdict(self.preparation)
+        return [
+            f"{name} is {value} instead of {own[name]}, which the model was trained with."
+            for name, value in asdict(preparation).items()
+            if value != own[name]
+        ]
 
 
 def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> TrainedModel:
