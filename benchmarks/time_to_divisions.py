@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from curves import smooth
 from divisions import events_of_model
 from matplotlib.figure import Figure
 
@@ -126,9 +127,8 @@ def _draw(found: list[tuple[Run, Score]], path: Path) -> None:
         left.plot(run.minutes, one.best.f1, "o", color=colour)
         left.plot(run.minutes, one.chosen.f1, "o", color=colour, fillstyle="none")
         curve = run.curve()
-        right.plot(
-            *(_smooth([row[name] for row in curve]) for name in ("pairs_seen", "val_accuracy_change")), color=colour
-        )
+        columns = (np.array([row[name] for row in curve]) for name in ("pairs_seen", "val_accuracy_change"))
+        right.plot(*map(smooth, columns), color=colour)
     minutes = sorted({run.minutes for run, _ in found})
     left.set(xlabel="minutes of training", ylabel="F1 of divisions (15 pixels, 6 frames)", xscale="log", ylim=(0, 1))
     left.set_xticks(minutes, [f"{one:g}" for one in minutes])
@@ -141,13 +141,6 @@ def _draw(found: list[tuple[Run, Score]], path: Path) -> None:
     left.plot([], [], "o", color="grey", fillstyle="none", label="at the one chosen without labels")
     left.legend(loc="lower right")
     figure.savefig(path, dpi=100)
-
-
-def _smooth(values: list[float]) -> np.ndarray:
-    """Return means over neighbouring epochs, an eighth of them at a time."""
-    width = max(1, len(values) // 8)
-    means: np.ndarray = np.convolve(values, np.full(width, 1 / width), mode="valid")
-    return means
 
 
 if __name__ == "__main__":
