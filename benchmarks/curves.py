@@ -39,7 +39,7 @@ class Curve:
         names = ("pairs_seen", "seconds", *FIELDS)
         config = read_run(folder).config
         columns = {name: np.array([float(row[name]) for row in rows]) for name in names}
-        return cls(Path(config.input_train[0]).stem, config.preset or "none", columns)
+        return cls(Path(config.input_train[0]).stem, config.preset, columns)
 
     @property
     def group(self) -> tuple[str, str, float]:

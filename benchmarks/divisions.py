@@ -20,17 +20,16 @@ from napari_tarrow.engine.config import UseConfig
 from napari_tarrow.engine.inference import (
     AttributionMap,
     Event,
-    TrainedModel,
     attribute,
     find_events,
     open_for,
-    read_trained,
     suggest_threshold,
 )
 from napari_tarrow.engine.inference.events.scoring import Division, read_divisions, score
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.movies import sequences
 from napari_tarrow.engine.movies.object_radius import object_radius
+from napari_tarrow.engine.trained import TrainedModel, read_trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,11 +119,13 @@ def _of_frames(movie: PreparedMovie, delta: int, value: object) -> Iterator[Attr
 
 
 def _brighter(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.maximum(np.maximum(first, second) - np.median(first), 0)
+    bright: np.ndarray = np.maximum(np.maximum(first, second) - np.median(first), 0)
+    return bright
 
 
 def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.abs(second - first)
+    change: np.ndarray = np.abs(second - first)
+    return change
 
 
 def _row(name: str, events: list[Event], divisions: list[Division], frames: list[int]) -> str:

@@ -151,7 +151,7 @@ def _without_window(seconds: float, threads: int) -> dict[str, float]:
     end = None
     with tempfile.TemporaryDirectory() as runs:
         config = TrainConfig(
-            input_train=str(sample_path(SAMPLE)), preset="interactive", epochs=1000, tensorboard=False, outdir=runs
+            input_train=(str(sample_path(SAMPLE)),), preset="interactive", epochs=1000, tensorboard=False, outdir=runs
         )
         with contextlib.closing(train(config)) as updates:
             for update in updates:

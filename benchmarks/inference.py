@@ -11,6 +11,7 @@ compared with ours, in time and in value. On a busy machine `--cpu` tells more: 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import statistics
 import time
@@ -22,14 +23,14 @@ from yardsticks import in_turns, ratio, reference_package
 
 from napari_tarrow.engine.devices import keep_freed_memory
 from napari_tarrow.engine.inference.embeddings.embedding import embed
-from napari_tarrow.engine.inference.maps.attribution import attribute
+from napari_tarrow.engine.inference.maps.attribution import MapKind, attribute
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KINDS = ("evidence", "change", "gradcam")
+KINDS: tuple[MapKind, ...] = ("evidence", "change", "gradcam")
 BARE = (None, 512, 256)  # sides of tiles; None: whole frames
 
 
@@ -74,7 +75,7 @@ def _compare(backbone: str, arguments: argparse.Namespace) -> None:
     work: dict[str, Callable[[], Any]] = {f"bare, tiles of {side}": _bare(model, pixels, side) for side in BARE}
     work["embedding"] = lambda: [None for _ in embed(model, movie, memory=arguments.memory)]
     for kind in KINDS:
-        work[kind] = lambda kind=kind: [None for _ in attribute(model, movie, 1, kind=kind, memory=arguments.memory)]
+        work[kind] = functools.partial(_all_maps, model, movie, kind, arguments.memory)
     if arguments.reference:
         reference = _reference(arguments.reference, model)
         work["reference: embedding"] = lambda: [reference.embedding(frame[None, None])[0, 0] for frame in pixels]
@@ -95,6 +96,11 @@ def _compare(backbone: str, arguments: argparse.Namespace) -> None:
         for ours, theirs in (("embedding", "reference: embedding"), ("gradcam", "reference: gradcam")):
             print(f"  {theirs} / ours {ratio(seconds, theirs, ours)}")
         _agreement(model, reference, movie, pixels)
+
+
+def _all_maps(model: TimeArrowNet, movie: PreparedMovie, kind: MapKind, memory: int | None) -> None:
+    for _ in attribute(model, movie, 1, kind=kind, memory=memory):
+        pass
 
 
 def _bare(model: TimeArrowNet, pixels: list[torch.Tensor], side: int | None) -> Callable[[], None]:

@@ -192,7 +192,7 @@ def _pooled(
     """Return mean and deviation (n, 2 F) over a disk around each nucleus; with `extremes`, both ends as well."""
     features: list[Any] = [None] * len(nuclei.index)
     for index, values in frames:
-        yy, xx = np.indices(values.shape[1:], sparse=True)
+        yy, xx = np.ogrid[: values.shape[1], : values.shape[2]]
         for row in np.flatnonzero(nuclei.index == index):
             y, x = nuclei.places[row]
             inside = values[:, (yy - y) ** 2 + (xx - x) ** 2 <= radius**2]

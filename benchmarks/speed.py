@@ -100,7 +100,7 @@ class _Training:
         if device.type == "cpu":
             keep_freed_memory()
         sample = str(sample_path("cancer_cell_migration"))
-        self.config = TrainConfig(input_train=sample, **_options(case, device, batchsize))
+        self.config = TrainConfig(input_train=(sample,), **_options(case, device, batchsize))
         footage = open_footage(self.config, None, None)
         self.model = new_network(self.config, footage.channels, device).train()
         self.optimiser = make_optimiser(self.config, self.model)
@@ -186,7 +186,7 @@ def _using(case: str, device: torch.device) -> dict[str, Callable[[], Any]]:
     from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
 
     torch.manual_seed(0)
-    backbone = TrainConfig(input_train="-", preset=case).backbone
+    backbone = TrainConfig.from_values({"input_train": "-", "preset": case}).backbone
     model = TimeArrowNet(backbone, n_features=32, symmetric=True, device=device).eval()
     movie = PreparedMovie(open_movie(_frames()), Preparation())
     return {
@@ -269,7 +269,7 @@ def _of_reference(case: str, device: torch.device, arguments: argparse.Namespace
     from tarrow.models import TimeArrowNet
     from tarrow.models.losses import DecorrelationLoss
 
-    config = TrainConfig(input_train="-", **_options(case, device, arguments.batchsize))
+    config = TrainConfig(input_train=("-",), **_options(case, device, arguments.batchsize))
     kwargs = {"projection_head": "minimal_batchnorm", "classification_head": "minimal", "n_features": 32}
     model = TimeArrowNet(backbone=config.backbone, n_frames=2, device=device, symmetric=True, **kwargs)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-4, weight_decay=1e-6)

@@ -85,7 +85,8 @@ def best_rate(device: torch.device, dtype: torch.dtype, rounds: int = 5) -> floa
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     count = 64 if large else 8
     x = torch.randn(count, 256, 64, 64, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
-    layer = nn.Conv2d(256, 256, 3, padding=1).to(device, dtype).to(memory_format=torch.channels_last)
+    layer = nn.Conv2d(256, 256, 3, padding=1).to(device, dtype)
+    layer = layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with torch.no_grad():
         seconds = in_turns({"product": lambda: a @ b, "convolution": lambda: layer(x)}, rounds, device)
     return max(2.0 * side**3 / min(seconds["product"]), 2.0 * x.numel() * 256 * 9 / min(seconds["convolution"]))

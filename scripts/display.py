@@ -51,7 +51,7 @@ def main() -> int:
         print(*_PACKAGES)
         return 0
     with screen() as variables:
-        return run(sys.argv[1:], **variables)
+        return run(sys.argv[1:], variables)
 
 
 @contextlib.contextmanager

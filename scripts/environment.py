@@ -13,10 +13,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "scripts" / "constraints.txt"
 CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
+_UNASKED = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
 def prepare(folder: Path, extras: str = "", *packages: str) -> Path:
@@ -36,9 +41,9 @@ def prepare(folder: Path, extras: str = "", *packages: str) -> Path:
     return python
 
 
-def run(command: list[str], cwd: Path | None = None, **variables: str) -> int:
+def run(command: list[str], variables: Mapping[str, str] | None = None, cwd: Path | None = None) -> int:
     """Run `command` with additional environment variables and return its exit code."""
-    process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **variables})
+    process = subprocess.Popen(command, cwd=cwd, env={**os.environ, **(variables or {})})
     while True:
         try:
             return process.wait()
@@ -46,9 +51,9 @@ def run(command: list[str], cwd: Path | None = None, **variables: str) -> int:
             continue  # the command was interrupted as well, and may be saving
 
 
-def must_run(command: list[str], **variables: str) -> None:
+def must_run(command: list[str], variables: Mapping[str, str] | None = None) -> None:
     """Run `command` with additional environment variables; end with its exit code unless that is 0."""
-    code = run(command, **variables)
+    code = run(command, variables)
     if code:
         sys.exit(code)
 
@@ -112,7 +117,7 @@ def install_debian_packages(*packages: str) -> None:
     """Install `packages` with apt-get; only where it exists, as root."""
     say(f"Installing Debian packages: {' '.join(packages)}")
     for command in _apt(packages):
-        must_run(command, DEBIAN_FRONTEND="noninteractive")
+        must_run(command, _UNASKED)
 
 
 def try_debian_packages(*packages: str) -> bool:
@@ -120,7 +125,7 @@ def try_debian_packages(*packages: str) -> bool:
     if not shutil.which("apt-get") or os.geteuid() != 0:
         return False
     say(f"Installing Debian packages: {' '.join(packages)}")
-    return not any(run(command, DEBIAN_FRONTEND="noninteractive") for command in _apt(packages))
+    return not any(run(command, _UNASKED) for command in _apt(packages))
 
 
 def _apt(packages: tuple[str, ...]) -> list[list[str]]:

@@ -31,7 +31,7 @@ def _test(python: str) -> int:
     with screen() as variables:
         # One thread each: two processes with two threads each would slow each other down many times.
         command = [python, "-m", "pytest", "-n", "2", *left_out, *sys.argv[1:]]
-        code = run(command, cwd=ROOT, OMP_NUM_THREADS="1", **variables)
+        code = run(command, {"OMP_NUM_THREADS": "1", **variables}, cwd=ROOT)
     if not windows:
         say("The tests of the windows were left out: Qt cannot open any here. On Debian: sudo apt-get install xvfb")
     return code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ..engine.config import TrainConfig
 from ..engine.errors import UserError
@@ -14,7 +14,7 @@ from .configuration import configured, resumed
 from .running import INTERRUPTED, run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from ..engine.training.control import Control
@@ -77,7 +77,9 @@ def _engine() -> Any:
 
 
 def _follow(
-    start: Callable[[Control], Iterator[Update]], config: TrainConfig | None = None, notices: Sequence[str] = ()
+    start: Callable[[Control], Generator[Update, None, None]],
+    config: TrainConfig | None = None,
+    notices: Sequence[str] = (),
 ) -> int:
     from ..engine.training.control import Control
     from ..engine.training.updates import Finished, Started
@@ -89,7 +91,7 @@ def _follow(
         printer.line(f"Note: {notice}")
     run_folder = finished = None
     try:
-        with stopping(control), contextlib.closing(cast("Generator[Update]", start(control))) as updates:
+        with stopping(control), contextlib.closing(start(control)) as updates:
             for update in updates:
                 printer.show(update)
                 if isinstance(update, Started):

@@ -48,7 +48,7 @@ def train(
     *,
     movies: Sequence[Any] | None = None,
     val_movies: Sequence[Any] | None = None,
-) -> Iterator[Update]:
+) -> Generator[Update, None, None]:
     """Train a network; iterate to go on, close to end early.
 
     The run folder is made once everything has been checked; from then on it holds a usable model, the best epoch's, and
@@ -86,7 +86,7 @@ def resume(
     movies: Sequence[Any] | None = None,
     val_movies: Sequence[Any] | None = None,
     **machine: Any,
-) -> Iterator[Update]:
+) -> Generator[Update, None, None]:
     """Go on with a run as if it had not been interrupted.
 
     Parameters
