@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from learning import FIELDS
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from napari_tarrow.engine.training.run_folder import read_run
 
@@ -77,8 +78,8 @@ def _draw(curves: list[Curve], path: Path) -> None:
         x, y = (smooth(curve.columns[column]) for column in (name, "val_accuracy_change"))
         place.plot(x, y, color=COLOURS.get(curve.preset, "black"), lw=1)
     for (row, label), (column, movie) in itertools.product(enumerate(("pairs seen", "seconds")), enumerate(movies)):
-        axes[row, column].set(xlabel=label, title="" if row else movie, ylim=(0.4, 0.9))
-        axes[row, column].ticklabel_format(axis="x", style="plain")
+        axes[row, column].set(xlabel=label, xscale="log", title="" if row else movie, ylim=(0.4, 0.9))
+        axes[row, column].xaxis.set_minor_formatter(NullFormatter())
         axes[row, column].axhline(0.5, color="grey", lw=0.8, ls=":")
     for preset in dict.fromkeys(curve.preset for curve in curves):
         axes[0, 0].plot([], [], color=COLOURS.get(preset, "black"), label=preset)
