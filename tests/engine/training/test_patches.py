@@ -272,6 +272,16 @@ def test_patches_by_change_are_drawn_where_the_movie_changes(
     assert places.y.max() <= 48
 
 
+def test_noise_hides_no_change() -> None:
+    frames = noise((4, 96, 96))
+    blob = np.index_exp[2:, 32:64, 32:64]
+    frames[blob] = frames[blob] // 2 + 32768  # brighter by half of the noise's range; drawn by pixels: 0.37
+    clips = np.array([[0, 1], [1, 2], [2, 3]])
+    with stored(prepared(frames, normalize="movie")) as store:
+        places = Sampler(store, clips, 48, change_power=2).draw(Stream(0, "p"), np.arange(4000))
+    assert (places.frames[:, 1] == 2).mean() > 0.6
+
+
 def test_without_any_change_places_are_uniform() -> None:
     frames = np.repeat(noise((1, 40, 40)), 3, 0)
     with stored(prepared(frames)) as store:

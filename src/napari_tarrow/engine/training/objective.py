@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from ..devices import widest_float
 from ..models import FoldedHeads, decorrelation_loss
+from .change import squared_change
 from .updates import Metrics
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ class Objective:
     ) -> torch.Tensor:
         predicted = logits.argmax(1)
         right = (predicted == target).float()
-        changes = [(clips[:, s[-1]] - clips[:, s[0]]).square().mean((1, 2, 3)) for s in self.sequences.tolist()]
+        ends = [(clips[:, s[0]], clips[:, s[-1]]) for s in self.sequences.tolist()]
+        changes = [squared_change(first, last, clips.shape[-1]).mean((1, 2)) for first, last in ends]
         change = torch.stack(changes, 1).flatten()
         count = torch.full_like(cross_entropy, len(target), dtype=torch.float32)
         return torch.stack(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch.nn import functional
 
+from .change import squared_change
+
 if TYPE_CHECKING:
     from .draws import Stream
     from .frames import FrameStore
@@ -42,7 +44,7 @@ class Sampler:
         Side of a patch.
     change_power : float or None
         None: uniform over clips, then over positions. Otherwise a place is drawn with probability proportional to this
-        power of its local change, the root mean square difference between neighbouring frames of the clip.
+        power of its local change, the root mean square of `squared_change` between neighbouring frames of the clip.
     change_mix : float
         Share drawn uniformly over places all the same.
     """
@@ -131,15 +133,17 @@ class _Cells:
 
 
 def _clip_changes(store: FrameStore, clips: np.ndarray, size: int, stride: int) -> list[np.ndarray]:
-    """Mean squared difference between a clip's neighbouring frames in every window on a grid: (rows, columns) each."""
+    """Mean squared change between a clip's neighbouring frames in every window on a grid: (rows, columns) each."""
     known: dict[tuple[int, int], np.ndarray] = {}
     changes = []
     for clip in clips:
         pairs = list(zip(clip[:-1].tolist(), clip[1:].tolist(), strict=True))
         for first, second in pairs:
             if (first, second) not in known:
-                difference = (store.frame(second) - store.frame(first)).square().mean(0)
-                windows = functional.avg_pool2d(difference[None, None], size, stride)[0, 0]
+                frames = store.frame(first), store.frame(second)
+                change = squared_change(*frames, size)
+                lost = frames[0].shape[-1] - change.shape[-1]
+                windows = functional.avg_pool2d(change[None], size - lost, stride)[0]
                 known[first, second] = windows.cpu().numpy()
         changes.append(np.mean([known[pair] for pair in pairs], 0))
     return changes

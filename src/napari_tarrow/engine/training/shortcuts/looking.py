@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 
 from ...movies import spread
+from ..change import squared_change
 from ..draws import Stream
 from .drifts import KINDS, Drift, goes_one_way, lasting, steps_between
 from .remedies import usable_kinds
@@ -206,7 +207,7 @@ def _look(model: TimeArrowNet, one: _Prepared, config: TrainConfig, last: bool, 
         when=window.when,
         evidence={name: float(one.mean()) for name, one in maps.items()},
         patches={"plain": _pooled(plain, grid), "without all": _pooled(rest, grid)},
-        change=_pooled((frames[-1] - frames[0]).square().mean(0), grid) ** 0.5,
+        change=_pooled(squared_change(frames[0], frames[-1], min(config.size, *frames.shape[-2:])), grid) ** 0.5,
         where=_centres(window, grid),
         steps=one.steps,
         scalars=_scalars(window.frames),
