@@ -133,6 +133,12 @@ def test_the_last_update_is_a_sentence(reason: Any, line: str) -> None:
     assert file.getvalue() == line + "\n"
 
 
+def test_what_to_know_of_the_network_comes_after_it() -> None:
+    file = io.StringIO()
+    ProgressPrinter(stream=file).show(Finished("done", Path("runs/a"), 2, 1, 200, 65.0, "Little is learnt."))
+    assert file.getvalue().endswith(".\nLittle is learnt.\n")
+
+
 def test_the_expected_time_is_told() -> None:
     started = Started(Path("runs/a"), (), 25, 2500, 0, 250.0)
     assert expected_time(started, PAPER) == ["Expected time: about 4 min. Ctrl-C stops and saves at any moment."]

@@ -71,6 +71,8 @@ class ProgressPrinter:
                     self.line(sentence)
             case Finished():
                 self.line(_finished_line(update))
+                if update.remark:
+                    self.line(update.remark)
 
     def line(self, text: str) -> None:
         """Print a line that stays."""

@@ -250,8 +250,11 @@ def test_it_learns_that_a_square_grows_and_not_that_it_does_not(tiny: Make, movi
         "normalize": "movie",
         "val_samples_per_epoch": 64,
     }
-    last = epochs(train(tiny(**options)))[-1]
+    updates = list(train(tiny(**options)))
+    last = epochs(updates)[-1]
     assert last.val.accuracy > 0.9
+    assert isinstance(updates[-1], Finished)
+    assert not updates[-1].remark
     frames = tifffile.imread(movie)[:6]
     palindrome = np.concatenate([frames, frames[::-1]])  # each part, and so all it holds, is its own mirror image
     there_and_back = np.concatenate([palindrome] * 2)
@@ -486,6 +489,13 @@ def test_a_resumed_run_needs_the_model_it_began_from_no_longer(tiny: Make, monke
             control.stop()
     shutil.rmtree(first)
     assert list(resume(folder_of(updates)))[-1].reason == "done"
+
+
+def test_a_network_that_learnt_nothing_says_so(tiny: Make) -> None:
+    finished = list(train(tiny(lr=1e-12, epochs=1, train_samples_per_epoch=240)))[-1]
+    assert isinstance(finished, Finished)
+    assert "learnt" in finished.remark
+    assert f"{np.log(2):.3f}" in finished.remark
 
 
 def test_a_movie_that_gives_nothing_is_named(tiny: Make, movie: Path) -> None:

@@ -85,7 +85,8 @@ class Engine:
             yield EpochEnded(first + 1, 4, _METRICS, _METRICS, True, first + 1, 100, 1.0)
             if not control.stopping:
                 yield ShortcutsFound(("No shortcut was found.", "Patches told right: 0.88."))
-            yield Finished("stopped" if control.stopping else "done", folder, first + 1, 1, 100, 65.0)
+            reason = "stopped" if control.stopping else "done"
+            yield Finished(reason, folder, first + 1, 1, 100, 65.0, "Little is learnt.")
         finally:
             self.closed += 1
 
@@ -179,7 +180,7 @@ def test_at_the_end_the_run_is_shown_and_remembered(
     assert dock.results.path.text() == str(folder)
     assert dock.bar.status.text() == "Done after 1 epoch, 65 s. The best epoch is 1."
     assert "in the lists of the other docks" in dock.results.sentence.text()
-    assert "No shortcut was found.\nPatches told right: 0.88." in dock.results.sentence.text()
+    assert "Little is learnt.\n\nNo shortcut was found.\nPatches told right: 0.88." in dock.results.sentence.text()
     assert recent_runs() == [folder]
     assert dock.plot.curve.best == 1
     assert dock.panel.form.isEnabled()

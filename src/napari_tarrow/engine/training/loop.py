@@ -6,6 +6,7 @@ import contextlib
 import functools
 import gc
 import itertools
+import math
 import re
 import threading
 import time
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_UPDATES = 0.25
 _SECONDS_BETWEEN_CHECKPOINTS = 120.0
+_GUESSING = math.log(2)  # the loss of somebody who guesses which of two orders is the true one
+_LITTLE = 0.001  # below that, measured where there was nothing to learn (docs/performance.md)
 
 
 def train(
@@ -216,10 +219,20 @@ def _drive(session: Session, footage: Footage, control: Control) -> Generator[Up
         raise
     session.leave()
     best = session.history[-1].best_epoch if session.history else 0
-    finished = Finished(reason, session.folder, session.epoch, best, session.pairs_seen, session.seconds)
+    remark = _remark(session.history[-1].train.loss) if session.history else ""
+    finished = Finished(reason, session.folder, session.epoch, best, session.pairs_seen, session.seconds, remark)
     if config.shortcuts and reason != "stopped":
         yield from find_shortcuts(session, footage, control)
     yield finished
+
+
+def _remark(loss: float) -> str:
+    if loss <= _GUESSING - _LITTLE:
+        return ""
+    return (
+        f"Next to nothing is learnt yet: the loss of training is {loss:.3f}, that of guessing {_GUESSING:.3f}; maps and"
+        " events mean nothing. Train longer, with preset interactive, or with a larger delta."
+    )
 
 
 def _train_epoch(session: Session, showcase: Showcase, control: Control) -> Iterator[Update]:

@@ -146,7 +146,7 @@ class ShortcutsFound:
 
 @dataclass(frozen=True)
 class Finished:
-    """The last update. `reason` says why training ended."""
+    """The last update. `reason` says why training ended, `remark` what to know of the network, if anything."""
 
     reason: Literal["done", "stopped", "early"]
     run_folder: Path
@@ -154,6 +154,7 @@ class Finished:
     best_epoch: int
     pairs_seen: int
     seconds: float
+    remark: str = ""
 
 
 Update = (

@@ -72,6 +72,11 @@ class Ending:
         return "" if self.error is not None else "Cancelled before training began."
 
     @property
+    def remark(self) -> str:
+        """What to know of the network that came out, in a sentence; empty where there is nothing."""
+        return "" if self.finished is None else self.finished.remark
+
+    @property
     def what_is_there(self) -> str:
         """What is said above the path of the run folder."""
         if self.error is None:

@@ -224,7 +224,8 @@ class TrainWidget(QWidget):
             notify(ending.error)
         self.bar.say(ending.words)
         if ending.folder is not None:
-            self.results.show_run(ending.folder, "\n\n".join(filter(None, (ending.what_is_there, self._shortcuts))))
+            said = (ending.what_is_there, ending.remark, self._shortcuts)
+            self.results.show_run(ending.folder, "\n\n".join(filter(None, said)))
             if ending.error is None or self.plot.curve.epochs:
                 remember_run(ending.folder)
 
