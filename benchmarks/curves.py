@@ -2,8 +2,9 @@
 
     python benchmarks/curves.py RUN_FOLDER ... --out curves.png
 
-Runs of one movie, preset and length are rows of one line: means over seeds, smallest and largest in brackets. Seconds
-are those that the runs took, beside whatever else the machine did.
+Runs of one movie, preset and length (minutes, or else pairs) are one line of the table: means over seeds, smallest and
+largest in brackets; give runs with the same options otherwise. Seconds are those that the runs took, beside whatever
+else the machine did. Runs without a finished epoch are left out.
 """
 
 from __future__ import annotations
@@ -26,26 +27,28 @@ COLOURS = {"interactive": "tab:blue", "paper": "tab:orange"}
 
 @dataclass(frozen=True)
 class Curve:
-    """How one run went: of which movie, with which preset, and the columns of its metrics."""
+    """How one run went: of which movie, with which preset and minutes, and the columns of its metrics."""
 
     movie: str
     preset: str
+    minutes: float | None
     columns: dict[str, np.ndarray]
 
     @classmethod
     def of(cls, folder: Path) -> Curve:
         """Read it from a run folder."""
-        with (folder / "metrics.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
+        file = folder / "metrics.csv"
+        rows = list(csv.DictReader(file.read_text().splitlines())) if file.exists() else []
         names = ("pairs_seen", "seconds", *FIELDS)
         config = read_run(folder).config
         columns = {name: np.array([float(row[name]) for row in rows]) for name in names}
-        return cls(Path(config.input_train[0]).stem, config.preset, columns)
+        movie = Path(config.input_train[0]).stem if config.input_train else folder.name
+        return cls(movie, config.preset, config.minutes, columns)
 
     @property
     def group(self) -> tuple[str, str, float]:
         """Which line of the table it belongs to."""
-        return self.movie, self.preset, self.columns["pairs_seen"][-1]
+        return self.movie, self.preset, self.minutes or self.columns["pairs_seen"][-1]
 
 
 def main() -> None:
@@ -54,13 +57,14 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path)
     parser.add_argument("--out", type=Path, default=Path("curves.png"))
     arguments = parser.parse_args()
-    curves = sorted((Curve.of(folder) for folder in arguments.runs), key=lambda curve: curve.group)
+    read = [Curve.of(folder) for folder in arguments.runs]
+    curves = sorted((one for one in read if len(one.columns["pairs_seen"])), key=lambda curve: curve.group)
     print("| movie | preset | runs | pairs | seconds | " + " | ".join(FIELDS) + " |")
     print("|---" * (len(FIELDS) + 5) + "|")
-    for (movie, preset, pairs), members in itertools.groupby(curves, lambda curve: curve.group):
+    for (movie, preset, _), members in itertools.groupby(curves, lambda curve: curve.group):
         ended = [{name: values[-1] for name, values in curve.columns.items()} for curve in members]
         cells = [_mean_and_range([one[name] for one in ended]) for name in FIELDS]
-        seconds = np.mean([one["seconds"] for one in ended])
+        pairs, seconds = (np.mean([one[name] for one in ended]) for name in ("pairs_seen", "seconds"))
         print(f"| {movie} | {preset} | {len(ended)} | {pairs:,.0f} | {seconds:.0f} | " + " | ".join(cells) + " |")
     _draw(curves, arguments.out)
 
@@ -78,7 +82,7 @@ def _draw(curves: list[Curve], path: Path) -> None:
         x, y = (smooth(curve.columns[column]) for column in (name, "val_accuracy_change"))
         place.plot(x, y, color=COLOURS.get(curve.preset, "black"), lw=1)
     for (row, label), (column, movie) in itertools.product(enumerate(("pairs seen", "seconds")), enumerate(movies)):
-        axes[row, column].set(xlabel=label, xscale="log", title="" if row else movie, ylim=(0.4, 0.9))
+        axes[row, column].set(xlabel=label, xscale="log", title="" if row else movie)
         axes[row, column].xaxis.set_minor_formatter(NullFormatter())
         axes[row, column].axhline(0.5, color="grey", lw=0.8, ls=":")
     for preset in dict.fromkeys(curve.preset for curve in curves):

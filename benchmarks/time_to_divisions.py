@@ -133,7 +133,7 @@ def _draw(found: list[tuple[Run, Score]], path: Path) -> None:
     left.set(xlabel="minutes of training", ylabel="F1 of divisions (15 pixels, 6 frames)", xscale="log", ylim=(0, 1))
     left.set_xticks(minutes, [f"{one:g}" for one in minutes])
     left.minorticks_off()
-    right.set(xlabel="pairs seen", ylabel="validation accuracy where it changes", xscale="log", ylim=(0.4, 0.8))
+    right.set(xlabel="pairs seen", ylabel="validation accuracy where it changes", xscale="log")
     right.axhline(0.5, color="grey", lw=0.8, ls=":")
     for preset, colour in colours.items():
         left.plot([], [], "o", color=colour, label=preset)

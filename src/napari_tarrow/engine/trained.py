@@ -28,7 +28,7 @@ class TrainedModel:
     ----------
     network : TimeArrowNet
     preparation : Preparation
-        What it wants of a movie.
+        What it wants of a movie; where the folder does not say, as the reference prepares.
     delta : int
         The smallest time step it was trained with.
     config : TrainConfig or None
@@ -70,7 +70,7 @@ def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> Trai
         preparation = _preparation(_section(run, "preparation"), run)
         return TrainedModel(network, preparation, min(config.deltas), config, folder)
     values = read_yaml(arguments) if arguments.is_file() else {}
-    known: dict[str, Any] = {name: values[name] for name in ("binarize", "subsample", "channels") if name in values}
+    known: dict[str, Any] = {name: values[name] for name in asdict(Preparation()) if name in values}
     delta = values.get("delta") or [1]
     deltas = delta if isinstance(delta, list) else [delta]
     if not all(type(one) is int and one > 0 for one in deltas):

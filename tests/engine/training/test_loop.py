@@ -389,6 +389,14 @@ def test_a_model_to_start_from_that_saw_its_movies_otherwise_is_told(tiny: Make)
     assert told == [f"init {first}: subsample is 1 instead of 2, which the model was trained with."]
 
 
+def test_the_weights_of_a_damaged_run_can_be_started_from(tiny: Make) -> None:
+    first = folder_of(list(train(tiny())))
+    (first / "run.yaml").write_text("format: 1\n")
+    updates = list(train(tiny(init=str(first))))
+    assert isinstance(updates[-1], Finished)
+    assert any("how it saw its movies could not be read" in u.text for u in updates if isinstance(u, Notice))
+
+
 def test_a_loss_that_is_no_number_is_said_and_the_best_model_kept(tiny: Make) -> None:
     with pytest.raises(UserError, match="no longer a number"):
         list(train(tiny(lr=1e30, lr_scheduler="constant", epochs=20)))
@@ -451,6 +459,25 @@ def test_reversed_sequences_are_counted_as_such_and_cost_the_same(tiny: Make) ->
     assert torch.allclose(reversed_sums[0] / 18, expected, atol=1e-6)
 
 
+def test_accuracy_where_it_changes_heeds_no_noise() -> None:
+    from napari_tarrow.engine.training.objective import Objective, metrics
+
+    torch.manual_seed(0)
+    model = TimeArrowNet("unet_16fmaps", n_features=4, symmetric=True).eval()
+    clips = torch.rand(2, 2, 1, 48, 48)
+    clips[1] = 0.5
+    clips[1, 1, :, 8:40, 8:40] = 0.8  # changes less per pixel than the noise of the first
+    with torch.no_grad():
+        told = model(clips).argmax(1)
+    for clip, turned in zip(clips, told == torch.tensor([0, 1]), strict=True):
+        if turned:
+            clip.copy_(clip.flip(0))  # so that the network is wrong in the first, right in the second
+    _, sums = Objective(np.array([[0, 1]]), 0.0, autocast=False)(model, clips, torch.zeros(2, 1, dtype=torch.int64))
+    found = metrics(sums, 1e-3, 1)
+    assert found.accuracy == 0.5
+    assert found.accuracy_change > 0.8  # of pixels: 0.2
+
+
 def test_an_asymmetric_head_sees_the_frames_reversed(tiny: Make) -> None:
     from napari_tarrow.engine.training.objective import Objective
 
@@ -492,10 +519,32 @@ def test_a_resumed_run_needs_the_model_it_began_from_no_longer(tiny: Make, monke
 
 
 def test_a_network_that_learnt_nothing_says_so(tiny: Make) -> None:
-    finished = list(train(tiny(lr=1e-12, epochs=1, train_samples_per_epoch=240)))[-1]
+    updates = list(train(tiny(lr=1e-12, epochs=1, train_samples_per_epoch=240)))
+    assert isinstance(updates[-1], Finished)
+    loss = epochs(updates)[-1].train.loss
+    assert f"the loss of training is {loss:.3f}, that of guessing 0.693;" in updates[-1].remark
+
+
+@pytest.mark.parametrize(("keep", "said"), [("best", True), ("last", False)])
+def test_what_is_said_in_the_end_is_said_of_the_weights_that_are_kept(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, keep: str, said: bool
+) -> None:
+    """Of two epochs the first, in which nothing was learnt, has the lower validation loss."""
+    from napari_tarrow.engine.training import session
+
+    end_epoch = session.Session.end_epoch
+    losses = {1: (0.6931, 0.5), 2: (0.6, 0.7)}
+
+    def ended(self: Any, sums: torch.Tensor) -> EpochEnded:
+        one = end_epoch(self, sums)
+        loss, accuracy = losses[one.epoch]
+        self.history[-1] = replace(one, train=replace(one.train, loss=loss, accuracy=accuracy), best_epoch=1)
+        return one
+
+    monkeypatch.setattr(session.Session, "end_epoch", ended)
+    finished = list(train(tiny(keep=keep)))[-1]
     assert isinstance(finished, Finished)
-    assert "learnt" in finished.remark
-    assert f"{np.log(2):.3f}" in finished.remark
+    assert bool(finished.remark) is said
 
 
 def test_a_movie_that_gives_nothing_is_named(tiny: Make, movie: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
 from napari_tarrow.engine.training.augment import Augmentation, Jitter, Warp, patches
+from napari_tarrow.engine.training.change import squared_change
 from napari_tarrow.engine.training.draws import Stream
 from napari_tarrow.engine.training.frames import stored_frames
 from napari_tarrow.engine.training.sampling import Places, Sampler, evenly_spaced
@@ -270,6 +271,15 @@ def test_patches_by_change_are_drawn_where_the_movie_changes(
     assert least <= inside.mean() <= most
     assert places.y.min() >= 0
     assert places.y.max() <= 48
+
+
+@pytest.mark.parametrize(("size", "side"), [(8, 1), (20, 2), (48, 6)])
+def test_change_is_that_of_means_over_an_eighth_of_a_patch(size: int, side: int) -> None:
+    first, second = torch.from_numpy(np.random.default_rng(0).normal(size=(2, 3, 2, 50, 49))).float()
+    change = squared_change(first, second, size)
+    assert change.shape == (3, 51 - side, 50 - side)
+    corner = (second - first)[1, :, 4 : 4 + side, 7 : 7 + side].mean((1, 2))
+    assert torch.allclose(change[1, 4, 7], corner.square().mean(), rtol=1e-5)
 
 
 def test_noise_hides_no_change() -> None:

@@ -30,4 +30,6 @@ def squared_change(first: torch.Tensor, second: torch.Tensor, size: int) -> torc
     (..., H - k + 1, W - k + 1) tensor
         Mean over channels; k is an eighth of `size`, at least 1.
     """
-    return functional.avg_pool2d(second - first, max(1, size // _PARTS), stride=1).square().mean(-3)
+    side = max(1, size // _PARTS)
+    columns = functional.avg_pool2d(second - first, (side, 1), stride=1)
+    return functional.avg_pool2d(columns, (1, side), stride=1).square().mean(-3)

@@ -31,7 +31,7 @@ from .run_folder import RunRecord, new_run_folder, read_run, training_in, write_
 from .session import Batches, Session, make_objective
 from .shortcuts import find_shortcuts
 from .shown import Showcase, example_patches
-from .updates import Finished, Notice, Started, Update
+from .updates import Finished, Metrics, Notice, Started, Update
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 _SECONDS_BETWEEN_UPDATES = 0.25
 _SECONDS_BETWEEN_CHECKPOINTS = 120.0
 _GUESSING = math.log(2)  # the loss of somebody who guesses which of two orders is the true one
-_LITTLE = 0.001  # below that, measured where there was nothing to learn (docs/performance.md)
+_LITTLE = 0.001  # below that, and so little accuracy above a half, is what a network has that learns nothing
+_LITTLE_ACCURACY = 0.03
 
 
 def train(
@@ -219,19 +220,20 @@ def _drive(session: Session, footage: Footage, control: Control) -> Generator[Up
         raise
     session.leave()
     best = session.history[-1].best_epoch if session.history else 0
-    remark = _remark(session.history[-1].train.loss) if session.history else ""
+    remark = _remark(session.kept.train, config.preset) if session.history else ""
     finished = Finished(reason, session.folder, session.epoch, best, session.pairs_seen, session.seconds, remark)
     if config.shortcuts and reason != "stopped":
         yield from find_shortcuts(session, footage, control)
     yield finished
 
 
-def _remark(loss: float) -> str:
-    if loss <= _GUESSING - _LITTLE:
+def _remark(train: Metrics, preset: str) -> str:
+    if train.loss <= _GUESSING - _LITTLE or train.accuracy >= 0.5 + _LITTLE_ACCURACY:
         return ""
     return (
-        f"Next to nothing is learnt yet: the loss of training is {loss:.3f}, that of guessing {_GUESSING:.3f}; maps and"
-        " events mean nothing. Train longer, with preset interactive, or with a larger delta."
+        f"Next to nothing is learnt yet: the loss of training is {train.loss:.3f}, that of guessing {_GUESSING:.3f};"
+        " maps and events mean nothing. Train longer, or with a larger delta"
+        f"{'' if preset == 'interactive' else ', or with preset interactive'}."
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..errors import UserError
-from ..models import TimeArrowNet
+from ..models import TimeArrowNet, read_model
 from ..movies import preparation_of
 from ..trained import read_trained
 
@@ -53,13 +53,16 @@ def start_differences(config: TrainConfig) -> list[str]:
     """Say, one sentence each, where the model to start from saw its movies otherwise than this run will."""
     if config.init is None:
         return []
-    start = read_trained(config.init)
+    try:
+        start = read_trained(config.init)
+    except UserError as error:
+        return [f"init {config.init}: how it saw its movies could not be read. {error}"]
     preparation = replace(preparation_of(config), channels=start.preparation.channels)  # the networks' inputs agree
     return [f"init {config.init}: {difference}" for difference in start.differences(preparation)]
 
 
 def _start_from(model: TimeArrowNet, folder: str) -> None:
-    other = read_trained(folder).network
+    other = read_model(folder)
     ignored = ("outdir", "commit")
     differing = [k for k, v in model.config.items() if k not in ignored and other.config.get(k) != v]
     if differing:

@@ -114,6 +114,12 @@ class Session:
         return len(self.history)
 
     @property
+    def kept(self) -> EpochEnded:
+        """The epoch whose weights are the model's, of those finished."""
+        last = self.history[-1]
+        return last if self.config.keep == "last" else self.history[last.best_epoch - 1]
+
+    @property
     def epochs(self) -> int:
         """Epochs of the whole run, as far as known."""
         return self._pace.course.epochs

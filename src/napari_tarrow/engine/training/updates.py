@@ -146,7 +146,7 @@ class ShortcutsFound:
 
 @dataclass(frozen=True)
 class Finished:
-    """The last update. `reason` says why training ended, `remark` what to know of the network, if anything."""
+    """The last update. `reason` says why training ended, `remark` what to know of the network."""
 
     reason: Literal["done", "stopped", "early"]
     run_folder: Path

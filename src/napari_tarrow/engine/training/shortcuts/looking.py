@@ -51,7 +51,7 @@ class Looked:
     patches : dict of (N,) float32
         The same for its patches, of ``plain`` and ``without all``.
     change : (N,) float32
-        Root mean square difference of the first and last frame in each patch.
+        Root mean square of `squared_change` from the first to the last frame in each patch.
     where : (N, 2) float32
         Centres of the patches in the frame, 0 to 1.
     steps : (5,) float64
