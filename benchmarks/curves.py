@@ -37,11 +37,10 @@ class Curve:
     @classmethod
     def of(cls, folder: Path) -> Curve:
         """Read it from a run folder."""
-        file = folder / "metrics.csv"
-        rows = list(csv.DictReader(file.read_text().splitlines())) if file.exists() else []
+        rows = epochs_of(folder)
         names = ("pairs_seen", "seconds", *FIELDS)
         config = read_run(folder).config
-        columns = {name: np.array([float(row[name]) for row in rows]) for name in names}
+        columns = {name: np.array([row[name] for row in rows]) for name in names}
         movie = Path(config.input_train[0]).stem if config.input_train else folder.name
         return cls(movie, config.preset, config.minutes, columns)
 
@@ -90,6 +89,13 @@ def _draw(curves: list[Curve], path: Path) -> None:
     axes[0, 0].legend()
     figure.supylabel("validation accuracy where it changes")
     figure.savefig(path, dpi=100)
+
+
+def epochs_of(folder: Path) -> list[dict[str, float]]:
+    """Return the rows of a run's metrics, as numbers; none where no epoch was finished."""
+    path = folder / "metrics.csv"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
 
 
 def smooth(values: np.ndarray) -> np.ndarray:

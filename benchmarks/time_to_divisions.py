@@ -11,7 +11,6 @@ trained again; `--finished` scores those only. Times are those of an otherwise i
 from __future__ import annotations
 
 import argparse
-import csv
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from curves import smooth
+from curves import epochs_of, smooth
 from divisions import events_of_model
 from matplotlib.figure import Figure
 
@@ -49,11 +48,6 @@ class Run:
     seed: int
     minutes: float
     folder: Path
-
-    def curve(self) -> list[dict[str, float]]:
-        """Return the rows of its metrics, as numbers."""
-        with (self.folder / "metrics.csv").open(newline="") as file:
-            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
 def main() -> None:
@@ -109,7 +103,7 @@ def _trained(arguments: argparse.Namespace, preset: str, seed: int, minutes: flo
 
 
 def _row(run: Run, found: Score) -> str:
-    last = run.curve()[-1]
+    last = epochs_of(run.folder)[-1]
     assert found.chosen
     figures = (found.recall_at_n, found.average_precision, found.best.f1, found.chosen.f1)
     cells = [run.preset, str(run.seed), f"{run.minutes:g}", f"{last['pairs_seen']:,.0f}"]
@@ -126,7 +120,7 @@ def _draw(found: list[tuple[Run, Score]], path: Path) -> None:
         assert one.chosen
         left.plot(run.minutes, one.best.f1, "o", color=colour)
         left.plot(run.minutes, one.chosen.f1, "o", color=colour, fillstyle="none")
-        curve = run.curve()
+        curve = epochs_of(run.folder)
         columns = (np.array([row[name] for row in curve]) for name in ("pairs_seen", "val_accuracy_change"))
         right.plot(*map(smooth, columns), color=colour)
     minutes = sorted({run.minutes for run, _ in found})

@@ -6,7 +6,6 @@ import contextlib
 import functools
 import gc
 import itertools
-import math
 import re
 import threading
 import time
@@ -31,7 +30,7 @@ from .run_folder import RunRecord, new_run_folder, read_run, training_in, write_
 from .session import Batches, Session, make_objective
 from .shortcuts import find_shortcuts
 from .shown import Showcase, example_patches
-from .updates import Finished, Metrics, Notice, Started, Update
+from .updates import CHANCE, CHANCE_LOSS, Finished, Metrics, Notice, Started, Update
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -41,9 +40,7 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_UPDATES = 0.25
 _SECONDS_BETWEEN_CHECKPOINTS = 120.0
-_GUESSING = math.log(2)  # the loss of somebody who guesses which of two orders is the true one
-_LITTLE = 0.001  # below that, and so little accuracy above a half, is what a network has that learns nothing
-_LITTLE_ACCURACY = 0.03
+_LITTLE_LOSS, _LITTLE_ACCURACY = 0.001, 0.03  # nearer to chance than both is a network that has learnt nothing
 
 
 def train(
@@ -228,10 +225,10 @@ def _drive(session: Session, footage: Footage, control: Control) -> Generator[Up
 
 
 def _remark(train: Metrics, preset: str) -> str:
-    if train.loss <= _GUESSING - _LITTLE or train.accuracy >= 0.5 + _LITTLE_ACCURACY:
+    if train.loss <= CHANCE_LOSS - _LITTLE_LOSS or train.accuracy >= CHANCE + _LITTLE_ACCURACY:
         return ""
     return (
-        f"Next to nothing is learnt yet: the loss of training is {train.loss:.3f}, that of guessing {_GUESSING:.3f};"
+        f"Next to nothing is learnt yet: the loss of training is {train.loss:.3f}, that of guessing {CHANCE_LOSS:.3f};"
         " maps and events mean nothing. Train longer, or with a larger delta"
         f"{'' if preset == 'interactive' else ', or with preset interactive'}."
     )

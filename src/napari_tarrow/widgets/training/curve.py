@@ -10,11 +10,11 @@ from typing import Any
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from ...engine.training.updates import CHANCE, CHANCE_LOSS
 from .curve_data import Curve
 
 _BETWEEN_DRAWINGS = 100  # milliseconds
 _HEIGHT = 310  # pixels: both plots are seen on a screen of 768
-_CHANCE_LOSS = math.log(2)  # of a network that says one half to everything
 _LEGEND = (
     '<span style="color:{train}">●</span> training &nbsp; <span style="color:{val}">●</span> validation &nbsp;'
     ' <span style="color:{val}">┆</span> best epoch &nbsp; <span style="color:{text}">╌</span> chance'
@@ -134,7 +134,7 @@ class _Plots:
         self.accuracy = self._plot(2, "Accuracy")
         self.accuracy.setXLink(self.loss)
         self.accuracy.setLabel("bottom", "Epoch")
-        self._chance = {"loss": pg.InfiniteLine(_CHANCE_LOSS, angle=0), "accuracy": pg.InfiniteLine(0.5, angle=0)}
+        self._chance = {"loss": pg.InfiniteLine(CHANCE_LOSS, angle=0), "accuracy": pg.InfiniteLine(CHANCE, angle=0)}
         self.loss.addItem(self._chance["loss"], ignoreBounds=True)
         self.accuracy.addItem(self._chance["accuracy"], ignoreBounds=True)
         self._best = [pg.InfiniteLine(angle=90) for _ in range(2)]
@@ -179,13 +179,13 @@ class _Plots:
     def draw(self, curve: Curve, *, log: bool) -> None:
         """Show a curve."""
         self.loss.setLogMode(y=log)
-        self._chance["loss"].setValue(math.log10(_CHANCE_LOSS) if log else _CHANCE_LOSS)
+        self._chance["loss"].setValue(math.log10(CHANCE_LOSS) if log else CHANCE_LOSS)
         x = [point[0] for point in curve.points]
         faint = {"loss": [max(point[1], _SMALLEST) for point in curve.points], "accuracy": [p[2] for p in curve.points]}
         epochs = [one.epoch for one in curve.epochs]
         for name, plot in (("loss", self.loss), ("accuracy", self.accuracy)):
             self._lines[name, "batch"].setData(x, faint[name])
-            shown = _central(faint[name]) + [0.5] * (name == "accuracy")
+            shown = _central(faint[name]) + [CHANCE] * (name == "accuracy")
             for part in ("train", "val"):
                 values = [max(getattr(one, f"{part}_{name}"), _SMALLEST) for one in curve.epochs]
                 self._lines[name, part].setData(epochs, values)

@@ -48,7 +48,7 @@ class History:
 
     @property
     def best(self) -> Epoch | None:
-        """The epoch with the lowest validation loss, the first of equals: the one whose weights a model keeps."""
+        """The epoch with the lowest validation loss, the first of equals: the one that `keep: best` keeps."""
         judged = [epoch for epoch in self.epochs if epoch.val_loss is not None]
         return min(judged, key=lambda epoch: epoch.val_loss or 0.0, default=None)
 

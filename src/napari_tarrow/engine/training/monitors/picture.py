@@ -7,15 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from ...pictures import learning_curve
-from ..updates import EpochEnded, Finished
+from ..updates import CHANCE, EpochEnded, Finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from ..updates import Update
-
-CHANCE = 0.5  # a sequence is reversed or not, whatever its number of frames
 
 
 class CurvePicture:
