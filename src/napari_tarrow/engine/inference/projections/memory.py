@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHARE = 0.8  # of the free memory, where nobody says how much may be taken
 _INDEX = 8  # bytes; pooling notes for each pixel of its result where it came from
-_PROBE = 64  # pixels; sides of the small images that tell what a network takes
+_PROBE = 96  # pixels; sides of the small images that tell what a network takes
 
 
 class Budget:

@@ -30,6 +30,7 @@ def projecting_copy(model: TimeArrowNet, layer: int) -> tuple[Backbone, nn.Seque
         _fold(part)
         if fast_layout(model.device) == torch.channels_last:
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    backbone.freeze()
     return backbone, head
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..layout import features_last
 from ..spans import needed
 from .base import Backbone, initialise_he, pad_to_multiple
-from .border import BorderConv2d
+from .border import BorderConv2d, leaky_border, replicate_border
+from .enlarged import add_convolved_enlarged, kernels_of_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..spans import Span
 
 LEVELS = 4
+SLOPE = 0.01  # of every leaky ReLU: torch's default
 
 
 class ConvBlock(nn.Module):
@@ -32,14 +37,96 @@ class ConvBlock(nn.Module):
                 nn.LeakyReLU(inplace=True),
             ]
         self.conv_block = nn.Sequential(*layers)
+        self._frozen: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def freeze(self) -> None:
+        """Part the first weight once and for all: it will not change any more."""
+        self._frozen = self._parted_weight()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the maps of `x`, (N, C, H, W)."""
         maps: torch.Tensor = self.conv_block(x)
         return maps
 
+    def before_last(self, bordered: torch.Tensor, small: torch.Tensor | None = None) -> torch.Tensor:
+        """Return what the last leaky ReLU gets, (N, C, H, W), of maps laid out as channels_last, in few passes.
 
-class UNet(Backbone):
+        Parameters
+        ----------
+        bordered : (N, C, H + 2, W + 2)
+            The input, with a replicated border.
+        small : (N, C', H / 2 + 2, W / 2 + 2), optional
+            Further maps of the input, with a replicated border, that are to be enlarged to twice their size.
+        """
+        first, norm, _, second, last_norm, _ = self.conv_block
+        assert isinstance(first, nn.Conv2d)
+        assert isinstance(second, nn.Conv2d)
+        if small is None:
+            maps = F.conv2d(bordered, first.weight, first.bias, first.stride)
+        else:
+            weight, kernels = self._frozen or self._parted_weight()
+            maps = add_convolved_enlarged(F.conv2d(bordered, weight, first.bias), small, kernels)
+        maps = F.conv2d(leaky_border(norm(maps), SLOPE), second.weight, second.bias)
+        result: torch.Tensor = last_norm(maps)
+        return result
+
+    def _parted_weight(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the first weight for a skip, which has as many maps as come out, and kernels for what is enlarged."""
+        weight = _layers(self)[0].weight
+        assert isinstance(weight, torch.Tensor)
+        skip, enlarged = weight.split([len(weight), weight.shape[1] - len(weight)], 1)
+        return skip.contiguous(memory_format=torch.channels_last), kernels_of_blocks(enlarged)
+
+
+class _UNetLike(Backbone):
+    """What both have: blocks on the way down, blocks on the way up, and a 1 x 1 convolution."""
+
+    l_conv: nn.ModuleList
+    r_conv: nn.ModuleList
+    head: nn.Conv2d
+
+    def freeze(self) -> None:
+        """Do once what depends on the weights alone."""
+        for block in self.r_conv:
+            assert isinstance(block, ConvBlock)
+            block.freeze()
+
+    def core(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the maps of images whose sides are multiples of `grid`."""
+        if features_last(next(self.r_conv.parameters())):
+            return self._core_in_few_passes(x)
+        skips: list[torch.Tensor] = []
+        for block in self.l_conv:
+            x = block(self._coarser(x) if skips else x)
+            skips.append(x)
+        x = skips.pop()
+        for block in reversed(self.r_conv):
+            x = block(torch.cat([skips.pop(), F.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))
+        maps: torch.Tensor = self.head(x)
+        return maps
+
+    def _core_in_few_passes(self, x: torch.Tensor) -> torch.Tensor:
+        """Do the same with maps that carry their border; leaky ReLU, which keeps the order of values, comes last."""
+        down, up = (cast("Sequence[ConvBlock]", blocks) for blocks in (self.l_conv, self.r_conv))
+        maps = down[0].before_last(replicate_border(x))
+        skips = [leaky_border(maps, SLOPE)]
+        for block in down[1:]:
+            maps = block.before_last(leaky_border(self._coarser(maps), SLOPE))
+            skips.append(leaky_border(maps, SLOPE))
+        small = skips.pop()
+        for block in reversed(up):
+            maps = block.before_last(skips.pop(), small)
+            if skips:
+                small = leaky_border(maps, SLOPE)
+        result: torch.Tensor = self.head(F.leaky_relu(maps, SLOPE, inplace=True))
+        return result
+
+    def _coarser(self, maps: torch.Tensor) -> torch.Tensor:
+        """Return what the next level gets of this one's maps."""
+        raise NotImplementedError
+
+
+class UNet(_UNetLike):
     """U-Net of four levels: doubling maps, 2 x 2 max pooling, nearest upsampling, concatenation `[skip, up]`.
 
     Parameters
@@ -63,14 +150,6 @@ class UNet(Backbone):
         self.head = nn.Conv2d(maps, self.features, 1)
         initialise_he(self)
 
-    def core(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the maps of images whose sides are multiples of `grid`."""
-        skips = []
-        for level, block in enumerate(self.l_conv):
-            x = block(F.max_pool2d(x, 2) if level else x)
-            skips.append(x)
-        return _up(skips, self.r_conv, self.head)
-
     def pad(self, x: torch.Tensor) -> torch.Tensor:
         """Return the images with sides that are multiples of `grid`, padded by replication, centred."""
         return pad_to_multiple(x, self.grid)
@@ -83,8 +162,11 @@ class UNet(Backbone):
         """Return the pixels of a padded image on which the output pixels `span` depend."""
         return _needs(self.l_conv, self.r_conv, span, pooled=True)
 
+    def _coarser(self, maps: torch.Tensor) -> torch.Tensor:
+        return F.max_pool2d(maps, 2)
 
-class LNet(Backbone):
+
+class LNet(_UNetLike):
     """The U-Net's relative whose levels begin with a strided convolution; output at half the resolution.
 
     Upstream takes sides that are multiples of 16 only; other sides are padded here at the end, by replication.
@@ -102,14 +184,6 @@ class LNet(Backbone):
         self.head = nn.Conv2d(maps, maps, 1)
         initialise_he(self)
 
-    def core(self, x: torch.Tensor) -> torch.Tensor:
-        """Return the maps of images whose sides are multiples of `grid`."""
-        skips = []
-        for block in self.l_conv:
-            x = block(x)
-            skips.append(x)
-        return _up(skips, self.r_conv, self.head)
-
     def pad(self, x: torch.Tensor) -> torch.Tensor:
         """Return the images with sides that are multiples of `grid`, padded at their ends."""
         bottom, right = (-side % self.grid for side in x.shape[-2:])
@@ -119,14 +193,8 @@ class LNet(Backbone):
         """Return the pixels of a padded image on which the output pixels `span` depend."""
         return _needs(self.l_conv, self.r_conv, span, pooled=False)
 
-
-def _up(skips: list[torch.Tensor], blocks: nn.ModuleList, head: nn.Module) -> torch.Tensor:
-    """Go from the bottom, the last of `skips`, up to the output: enlarge, join the skip, convolve."""
-    x = skips.pop()
-    for block in reversed(blocks):
-        x = block(torch.cat([skips.pop(), F.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))
-    maps: torch.Tensor = head(x)
-    return maps
+    def _coarser(self, maps: torch.Tensor) -> torch.Tensor:
+        return maps
 
 
 def _blocks(inputs: list[int], outputs: list[int], stride: int = 1) -> list[ConvBlock]:
