@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .network import TimeArrowNet
 
-_CHUNK = 2**12  # pixels at a time of a thread: what fits into a core's cache
+_CHUNK = 2**11  # pixels at a time of a thread: what fits into a core's cache
 _CHUNK_ELSEWHERE = 2**18
 
 
@@ -50,7 +50,7 @@ class Affine(NamedTuple):
         if len(frames) == 2:
             even = torch.addmm(self.bias, frames[0] + frames[1], self.even)
             odd = (frames[0] - frames[1]) @ self.half
-            return [even + odd, even.sub_(odd)]
+            return [even.add_(odd), torch.sub(even, odd, alpha=2, out=odd)]
         shared = torch.addmm(self.bias, _total(frames), self.common)
         return [torch.addmm(shared, frame, self.own) for frame in frames]
 
@@ -90,9 +90,9 @@ class PixelHead:
         ends, offset = self._ends(mix)
         parts = []
         for pixels in self._chunks(blocks):
-            hidden = [*self._forward(pixels)]
-            last = [F.leaky_relu_(one, SLOPE) for one in hidden[-1]] if hidden else pixels
-            parts.append(_total([one @ end for one, end in zip(last, ends, strict=True)]) + offset)
+            for hidden in self._forward(pixels):
+                pixels = hidden
+            parts.append(_total([one @ end for one, end in zip(pixels, ends, strict=True)]) + offset)
         return torch.cat(parts).view(blocks[0].shape[1:])
 
     @torch.no_grad()
@@ -103,7 +103,8 @@ class PixelHead:
             return blocks[0][0].numel() * torch.stack(ends).view(self.n_frames, -1)
         sums = []
         for pixels in self._chunks(blocks):
-            gradients = self._backward([*self._forward(pixels)], ends)
+            hidden = [*self._forward(pixels)]
+            gradients = _through_all(self._backward(hidden, ends), hidden[0])
             sums.append(torch.stack([gradient.sum(0) for gradient in gradients]))
         total = torch.stack(sums).sum(0)
         return torch.cat(self.layers[0].transposed([*total[:, None]])).view(self.n_frames, -1)
@@ -112,7 +113,8 @@ class PixelHead:
     def contribution(self, blocks: Sequence[torch.Tensor], class_id: int) -> torch.Tensor:
         """Return `sum_tf A_tf d e_k / d A_tf` at every pixel, (h, w).
 
-        The gradient at the first layer's output times that output, without its bias, is the same sum.
+        The gradient at the first layer's output times that output, without its bias, is the same sum; and a leaky
+        ReLU's input times the gradient there is its output times the gradient there.
         """
         ends, offset = self._ends(self._one(class_id))
         if len(self.layers) == 1:
@@ -121,8 +123,8 @@ class PixelHead:
         for pixels in self._chunks(blocks):
             hidden = [*self._forward(pixels)]
             gradients = self._backward(hidden, ends)
-            bias = self.layers[0].bias
-            parts.append(_total([(g * (y - bias)).sum(1) for g, y in zip(gradients, hidden[0], strict=True)]))
+            whole = _total([(g * y).sum(1) for g, y in zip(gradients, hidden[0], strict=True)])
+            parts.append(whole - _total(_through_all(gradients, hidden[0])) @ self.layers[0].bias)
         return torch.cat(parts).view(blocks[0].shape[1:])
 
     def _chunks(self, blocks: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
@@ -135,17 +137,16 @@ class PixelHead:
             yield [torch.cat(pixels, 1)] if self.joined else pixels
 
     def _forward(self, pixels: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-        """Yield what goes into each leaky ReLU, (pixels, hidden) of every frame."""
+        """Yield what comes out of each leaky ReLU, (pixels, hidden) of every frame."""
         for layer in self.layers[:-1]:
-            hidden = layer(pixels)
-            yield hidden
-            pixels = [F.leaky_relu(one, SLOPE) for one in hidden]
+            pixels = [F.leaky_relu_(one, SLOPE) for one in layer(pixels)]
+            yield pixels
 
     def _backward(self, hidden: list[list[torch.Tensor]], ends: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Return the gradients at the first layer's output, of what the `ends` make of the last."""
-        gradients = [_through(end.expand_as(one), one) for end, one in zip(ends, hidden[-1], strict=True)]
-        for layer, before in zip(self.layers[-2:0:-1], hidden[-2::-1], strict=True):
-            gradients = [_through(one, x) for one, x in zip(layer.transposed(gradients), before, strict=True)]
+        """Return the gradients at the first leaky ReLU's output, of what the `ends` make of the last one's."""
+        gradients = [end.expand_as(one) for end, one in zip(ends, hidden[-1], strict=True)]
+        for layer, after in zip(self.layers[-2:0:-1], hidden[:0:-1], strict=True):
+            gradients = layer.transposed(_through_all(gradients, after))
         return gradients
 
     def _ends(self, mix: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
@@ -236,7 +237,12 @@ def _pixels(block: torch.Tensor, features: int) -> torch.Tensor:
     return block.reshape(features, -1).T
 
 
-def _through(gradient: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Take a gradient back through the leaky ReLU of `values`."""
-    before: torch.Tensor = torch.ops.aten.leaky_relu_backward(gradient, values, SLOPE, False)
-    return before
+def _through_all(gradients: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Take gradients back through the leaky ReLU that gave these outputs, whose place they take.
+
+    The outputs have the signs of its inputs.
+    """
+    return [
+        torch.ops.aten.leaky_relu_backward.grad_input(gradient, output, SLOPE, True, grad_input=output)
+        for gradient, output in zip(gradients, outputs, strict=True)
+    ]
