@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .pixel_head import PixelHead, pixel_head
+from .head_folding import pixel_head
 from .tiles import project_tiled
 from .whole_head import WholeHead
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .network import TimeArrowNet
+    from .pixel_head import PixelHead
 
 
 def gradcam(
@@ -97,9 +98,12 @@ def gradcam_weights(model: TimeArrowNet, projections: torch.Tensor, class_id: in
     return dense_head(model).summed_gradient([*projections], class_id) / (height * width)
 
 
-def dense_head(model: TimeArrowNet) -> PixelHead | WholeHead:
-    """Return the classification head of a network in eval mode as a function of space, with its gradient."""
-    return pixel_head(model) if model.classification_head.per_pixel else WholeHead(model)
+def dense_head(model: TimeArrowNet, of_maps: bool = False) -> PixelHead | WholeHead:
+    """Return the classification head of a network in eval mode as a function of space, with its gradient.
+
+    Of the projections, or, where `of_maps` and they are made pixel by pixel, of the backbone's maps.
+    """
+    return pixel_head(model, of_maps) if model.classification_head.per_pixel else WholeHead(model)
 
 
 def against_the_others(n_frames: int, class_id: int = 0, device: torch.device | str = "cpu") -> torch.Tensor:

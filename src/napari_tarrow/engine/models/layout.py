@@ -1,4 +1,4 @@
-"""Which memory format maps are in."""
+"""Which memory format maps are in, and sums over features in either."""
 
 from __future__ import annotations
 
@@ -14,3 +14,10 @@ def features_last(maps: torch.Tensor) -> bool:
     Sums are then taken in another order than in the plain format, which agrees with the reference to the last digit.
     """
     return maps.stride(-3) == 1 and maps.stride(-1) == maps.shape[-3] > 1
+
+
+def weighted_sum(block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return `sum_f weights_f block_f`, (h, w), without a copy in either memory format."""
+    if block.stride(0) == 1:
+        return block.permute(1, 2, 0) @ weights
+    return (weights @ block.reshape(len(block), -1)).view(block.shape[1:])

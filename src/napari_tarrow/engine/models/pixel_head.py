@@ -8,18 +8,16 @@ is ten times as fast, and its gradient is made of products with the same matrice
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from .equivariant import SLOPE, DifferenceBlock, EquivariantBlock
+from .equivariant import SLOPE
+from .layout import weighted_sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from .network import TimeArrowNet
 
 _CHUNK = 2**11  # pixels at a time of a thread: what fits into a core's cache
 _CHUNK_ELSEWHERE = 2**18
@@ -69,12 +67,18 @@ class Affine(NamedTuple):
 class PixelHead:
     """A folded head; its evidence `e_k`, one value per class and pixel, has the network's logits as mean over space.
 
+    It is a function of the projections `A_t`, or of the backbone's maps, whose projection is then part of it.
+
     Attributes
     ----------
     n_frames : int
         T.
     layers : tuple of Affine
         With leaky ReLU between them.
+    first : Affine
+        The first layer as it acts on projections.
+    projection : Affine, optional
+        What makes one frame's projections of its maps, if they are part of the head.
     joined : bool
         Whether the frames' features are joined into one vector, of which the last layer makes T values; otherwise, in
         equivariant heads, it makes one value of each frame.
@@ -82,12 +86,14 @@ class PixelHead:
 
     n_frames: int
     layers: tuple[Affine, ...]
+    first: Affine
+    projection: Affine | None
     joined: bool
 
     @torch.no_grad()
     def values(self, blocks: Sequence[torch.Tensor], mix: torch.Tensor) -> torch.Tensor:
-        """Return `sum_k mix_k e_k` at every pixel, (h, w), for the projections (F, h, w) of T frames; `mix` is (T,)."""
-        ends, offset = self._ends(mix)
+        """Return `sum_k mix_k e_k` at every pixel, (h, w), for the blocks (F, h, w) of T frames; `mix` is (T,)."""
+        ends, offset = self._ends(self.layers[-1], mix)
         parts = []
         for pixels in self._chunks(blocks):
             for hidden in self._forward(pixels):
@@ -98,16 +104,24 @@ class PixelHead:
     @torch.no_grad()
     def summed_gradient(self, blocks: Sequence[torch.Tensor], class_id: int) -> torch.Tensor:
         """Return `sum_p d e_k(p) / d A_tf(p)` over the pixels p of the blocks, (T, F), for the class k."""
-        ends, _ = self._ends(self._one(class_id))
         if len(self.layers) == 1:
+            ends, _ = self._ends(self.first, self._one(class_id))
             return blocks[0][0].numel() * torch.stack(ends).view(self.n_frames, -1)
+        ends, _ = self._ends(self.layers[-1], self._one(class_id))
         sums = []
         for pixels in self._chunks(blocks):
             hidden = [*self._forward(pixels)]
             gradients = _through_all(self._backward(hidden, ends), hidden[0])
             sums.append(torch.stack([gradient.sum(0) for gradient in gradients]))
         total = torch.stack(sums).sum(0)
-        return torch.cat(self.layers[0].transposed([*total[:, None]])).view(self.n_frames, -1)
+        return torch.cat(self.first.transposed([*total[:, None]])).view(self.n_frames, -1)
+
+    @torch.no_grad()
+    def weighted(self, block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Return `sum_f weights_f A_f` at every pixel, (h, w), of one frame's block; `weights` is (F,)."""
+        if self.projection is None:
+            return weighted_sum(block, weights)
+        return weighted_sum(block, self.projection.own @ weights) + self.projection.bias @ weights
 
     @torch.no_grad()
     def contribution(self, blocks: Sequence[torch.Tensor], class_id: int) -> torch.Tensor:
@@ -116,15 +130,16 @@ class PixelHead:
         The gradient at the first layer's output times that output, without its bias, is the same sum; and a leaky
         ReLU's input times the gradient there is its output times the gradient there.
         """
-        ends, offset = self._ends(self._one(class_id))
         if len(self.layers) == 1:
+            _, offset = self._ends(self.first, self._one(class_id))
             return self.values(blocks, self._one(class_id)) - offset
+        ends, _ = self._ends(self.layers[-1], self._one(class_id))
         parts = []
         for pixels in self._chunks(blocks):
             hidden = [*self._forward(pixels)]
             gradients = self._backward(hidden, ends)
             whole = _total([(g * y).sum(1) for g, y in zip(gradients, hidden[0], strict=True)])
-            parts.append(whole - _total(_through_all(gradients, hidden[0])) @ self.layers[0].bias)
+            parts.append(whole - _total(_through_all(gradients, hidden[0])) @ self.first.bias)
         return torch.cat(parts).view(blocks[0].shape[1:])
 
     def _chunks(self, blocks: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
@@ -149,9 +164,8 @@ class PixelHead:
             gradients = layer.transposed(_through_all(gradients, after))
         return gradients
 
-    def _ends(self, mix: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
+    def _ends(self, last: Affine, mix: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Return the last layer as one vector per frame, and an offset, that make `sum_k mix_k e_k`."""
-        last = self.layers[-1]
         mix = mix.to(last.own)
         if self.joined:
             return [last.own @ mix], last.bias @ mix
@@ -160,68 +174,6 @@ class PixelHead:
 
     def _one(self, class_id: int) -> torch.Tensor:
         return torch.eye(self.n_frames)[class_id]
-
-
-@torch.no_grad()
-def pixel_head(model: TimeArrowNet) -> PixelHead:
-    """Fold the classification head of a network in eval mode.
-
-    Raises
-    ------
-    ValueError
-        If the head looks beyond single pixels (``not model.classification_head.per_pixel``).
-    """
-    head = model.classification_head
-    if not head.per_pixel:
-        raise ValueError("This classification head does not act at every pixel by itself.")
-    layers: list[Affine] = []
-    follows = False  # whether nothing lies between a layer and the one before it
-    for layer in _flat([head.layers, head.head]):
-        if isinstance(layer, nn.LeakyReLU):
-            follows = False
-            continue
-        affine, active = _affine(layer, model.n_frames, model.n_features)
-        layers.append(layers.pop().then(affine, model.n_frames) if follows else affine)
-        follows = not active
-    like = next(head.parameters())
-    folded = tuple(Affine(*(part.to(like.dtype).to(like.device).contiguous() for part in layer)) for layer in layers)
-    return PixelHead(model.n_frames, folded, joined=not head.symmetric)
-
-
-def _flat(layers: list[nn.Module]) -> Iterator[nn.Module]:
-    for layer in layers:
-        if isinstance(layer, nn.Sequential):
-            yield from _flat(list(layer))
-        elif not isinstance(layer, nn.Identity):
-            yield layer
-
-
-def _affine(layer: nn.Module, n_frames: int, n_features: int) -> tuple[Affine, bool]:
-    """Return a layer in float64 on the CPU, and whether a leaky ReLU follows."""
-    if isinstance(layer, EquivariantBlock):
-        return _equivariant(layer.layer, n_frames), layer.layer.active
-    if isinstance(layer, DifferenceBlock):
-        each = torch.eye(n_features, dtype=torch.float64)
-        return Affine.of(2 * each, -each, each.new_zeros(n_features)), False
-    own = _exact(layer.weight).flatten(1).T  # a 1 x 1 convolution or a linear layer
-    bias = own.new_zeros(own.shape[1]) if layer.bias is None else _exact(layer.bias)
-    return Affine.of(own, torch.zeros_like(own), bias), False
-
-
-def _equivariant(layer: Any, n_frames: int) -> Affine:
-    own, common = _exact(layer.L.weight).T, _exact(layer.G.weight).T / n_frames
-    bias = _exact(layer.L.bias) + _exact(layer.G.bias)
-    if layer.active:
-        norm = layer.norm
-        scale = _exact(norm.weight) / (_exact(norm.running_var) + norm.eps).sqrt()
-        own, common = own * scale, common * scale
-        bias = (bias - _exact(norm.running_mean)) * scale + _exact(norm.bias)
-    return Affine.of(own, common, bias)
-
-
-def _exact(values: Any) -> torch.Tensor:
-    exact: torch.Tensor = values.detach().cpu().double()
-    return exact
 
 
 def _total(frames: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from .layout import weighted_sum
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -39,6 +41,10 @@ class WholeHead:
         gradients = self._gradient(frames, class_id)
         maps = [(gradient * frame).sum(0) for gradient, frame in zip(gradients, frames, strict=True)]
         return torch.stack(maps).sum(0)
+
+    def weighted(self, frame: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Return `sum_f weights_f A_f` at every pixel, (h, w), of one frame's projections; `weights` is (F,)."""
+        return weighted_sum(frame, weights)
 
     @torch.enable_grad()
     def _gradient(self, frames: Sequence[torch.Tensor], class_id: int) -> torch.Tensor:

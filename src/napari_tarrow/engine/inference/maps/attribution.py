@@ -135,8 +135,8 @@ def _maps(
 ) -> Iterator[AttributionMap]:
     if not rows:
         return
-    projector = Projector(model, movie, memory=memory)
     maker = MapMaker(model, recipe)
+    projector = Projector(model, movie, layer=maker.layer, memory=memory)
     fixed, per_pixel = maker.memory(*projector.shape[1:])
     size = movie.movie.shape[2:]
     maps = 1 if projector.shape[1:] == size else 3  # the last one, and where maps are enlarged, in one or two steps

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from ...models.attribution import against_the_others, dense_head
+from ...models.head_folding import projects_pixels
 from ...models.pixel_head import PixelHead
 from ...models.tiles import Window
 from ..projections.memory import bytes_per_pixel
@@ -41,17 +42,28 @@ class Recipe:
 class MapMaker:
     """Makes maps on the network's grid, from blocks of the projections of a sequence's frames.
 
+    Where head and projection act on every pixel by itself, and there are no more maps of the backbone than projections,
+    no projections are made: blocks of the backbone's maps are taken in their place.
+
     Parameters
     ----------
     model : TimeArrowNet
         In eval mode.
+
+    Attributes
+    ----------
+    layer : int, optional
+        Of the projection head, that blocks come from; None: of the backbone's maps.
     """
 
     def __init__(self, model: TimeArrowNet, recipe: Recipe) -> None:
-        self.head = dense_head(model)
+        maps = model.backbone.features
+        of_maps = model.classification_head.per_pixel and projects_pixels(model) and maps <= model.n_features
+        self.layer = None if of_maps else 0
+        self.head = dense_head(model, of_maps)
         self.recipe = recipe
         self._device = model.device
-        self._frames, self._features = range(model.n_frames), model.n_features
+        self._frames, self._features = range(model.n_frames), maps if of_maps else model.n_features
         self._size = (0, 0)
 
     def make(self, windows: Sequence[Window], block: Callable[[int, Window], torch.Tensor]) -> torch.Tensor:
@@ -62,7 +74,8 @@ class MapMaker:
         windows : sequence of Window
             They tile the projections.
         block : callable
-            Gives the projections (F, y1 - y0, x1 - x0) of the t-th frame of the sequence in a window.
+            Gives the projections, or the backbone's maps, (F, y1 - y0, x1 - x0) of the t-th frame of the sequence in a
+            window.
         """
         self._size = windows[-1].y1, windows[-1].x1
         weights = self._weights(windows, block) if self.recipe.kind in ("change", "gradcam") else None
@@ -120,7 +133,7 @@ class MapMaker:
             if recipe.kind == "contribution":
                 return self.head.contribution(blocks, recipe.class_id)
             return self.head.values(blocks, against_the_others(len(self._frames), recipe.class_id, self._device))
-        maps = [_mixed(block, alpha) for block, alpha in zip(blocks, weights, strict=True)]
+        maps = [self.head.weighted(block, alpha) for block, alpha in zip(blocks, weights, strict=True)]
         if recipe.kind == "gradcam":
             if not recipe.signed:
                 maps = [one.abs_() for one in maps]
@@ -171,10 +184,3 @@ def frame_difference(movie: PreparedMovie, frames: tuple[int, ...]) -> torch.Ten
 def _size(values: torch.Tensor, kind: MapKind) -> torch.Tensor:
     """Take the signs away, in place."""
     return values.clamp_(min=0) if kind.startswith("evidence") else values.abs_()
-
-
-def _mixed(block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return `sum_f weights_f block_f`, (h, w), without a copy in either memory format."""
-    if block.stride(0) == 1:
-        return block.permute(1, 2, 0) @ weights
-    return (weights @ block.reshape(len(block), -1)).view(block.shape[1:])

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from ...models.backbones import Backbone
 
 
-def projecting_copy(model: TimeArrowNet, layer: int) -> tuple[Backbone, nn.Sequential]:
+def projecting_copy(model: TimeArrowNet, layer: int | None) -> tuple[Backbone, nn.Sequential]:
     """Return a backbone and the head's layers up to `layer`, equal to the model's to rounding, in eval mode.
+
+    None are left of the head with `layer` None.
 
     Batch norms are folded into the convolutions before them, and on the CPU weights are laid out as `channels_last`.
 
@@ -24,7 +26,8 @@ def projecting_copy(model: TimeArrowNet, layer: int) -> tuple[Backbone, nn.Seque
     ValueError
         If the head has fewer layers.
     """
-    backbone, head = copy.deepcopy((model.backbone, model.projection_head.until(layer)))
+    layers = nn.Sequential() if layer is None else model.projection_head.until(layer)
+    backbone, head = copy.deepcopy((model.backbone, layers))
     for part in (backbone, head):
         part.eval().requires_grad_(False)
         _fold(part)

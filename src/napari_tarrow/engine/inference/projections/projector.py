@@ -44,8 +44,8 @@ class Projector:
     model : TimeArrowNet
         In eval mode, on any device; it is not changed.
     movie : PreparedMovie
-    layer : int
-        Of the projection head, as in `TimeArrowNet.embedding`; 0 is the last.
+    layer : int, optional
+        Of the projection head, as in `TimeArrowNet.embedding`; 0 is the last. None: the backbone's maps are all.
     memory : int, optional
         Bytes that the process (on a GPU: what it holds there) may take; without it, most of what is free.
 
@@ -60,10 +60,13 @@ class Projector:
         If the head has fewer layers.
     """
 
-    def __init__(self, model: TimeArrowNet, movie: PreparedMovie, *, layer: int = 0, memory: int | None = None) -> None:
+    def __init__(
+        self, model: TimeArrowNet, movie: PreparedMovie, *, layer: int | None = 0, memory: int | None = None
+    ) -> None:
         self.movie, self.device = movie, model.device
         self._tiles = Tiles(*projecting_copy(model, layer), movie.shape[2:])
-        self.shape = (model.n_features, *self._tiles.whole.shape)
+        features = model.backbone.features if layer is None else model.n_features
+        self.shape = (features, *self._tiles.whole.shape)
         self._memory = memory
         self._beside, self._beside_per_pixel = 0, 0
         self._halved: tuple[int, int] | None = None
