@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch.autograd.function import once_differentiable
 
 
 def add_convolved_enlarged(y: torch.Tensor, small: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
@@ -60,6 +61,7 @@ class _AddBlocks(torch.autograd.Function):
         return y.add_(large)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         (gradient,) = gradients
         blocks = gradient.new_empty(ctx.shape).to(memory_format=torch.channels_last).zero_()
