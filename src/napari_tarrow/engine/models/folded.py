@@ -252,12 +252,25 @@ class _Mixed(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[Any, ...]:
         x, first, second, y = ctx.saved_tensors
         gradient = torch.ops.aten.leaky_relu_backward(gradient, y, SLOPE, True)
-        to_a, to_b = (x.new_zeros((*x.shape[:3], y.shape[-1])) for _ in range(2))
-        for number, (i, j) in enumerate(ctx.pairs):
-            for to, one, other in ((gradient[:, number, 0], i, j), (gradient[:, number, 1], j, i)):
-                to_a[:, one] += to
-                to_b[:, other] += to
+        to_a, to_b = (x.new_empty((*x.shape[:3], y.shape[-1])) for _ in range(2))
+        for frame in range(x.shape[1]):
+            places = [(p, side) for p, pair in enumerate(ctx.pairs) for side in (0, 1) if pair[side] == frame]
+            _sum([gradient[:, p, side] for p, side in places], out=to_a[:, frame])
+            _sum([gradient[:, p, 1 - side] for p, side in places], out=to_b[:, frame])
         rows_a, rows_b, rows = to_a.flatten(0, 2), to_b.flatten(0, 2), x.flatten(0, 2)
         to_x = (rows_a @ first).addmm_(rows_b, second).view(x.shape)
         to_first, to_second = (rows_a.T @ rows).to(ctx.dtype), (rows_b.T @ rows).to(ctx.dtype)
         return to_x, to_first, to_second, (rows.new_ones(1, len(rows)) @ rows_a)[0].to(ctx.dtype), None
+
+
+def _sum(parts: Sequence[torch.Tensor], out: torch.Tensor) -> None:
+    """Write the sum of maps, of none too, into `out`, in as few passes as there are."""
+    match parts:
+        case []:
+            out.zero_()
+        case [one]:
+            out.copy_(one)
+        case [one, other, *rest]:
+            torch.add(one, other, out=out)
+            for more in rest:
+                out += more

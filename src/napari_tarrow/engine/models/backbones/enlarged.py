@@ -64,7 +64,8 @@ class _AddBlocks(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         (gradient,) = gradients
-        blocks = gradient.new_empty(ctx.shape).to(memory_format=torch.channels_last).zero_()
+        layout = torch.channels_last
+        blocks = torch.empty(ctx.shape, dtype=gradient.dtype, device=gradient.device, memory_format=layout).zero_()
         for pixels, of_block in _places(gradient, blocks):
             of_block.copy_(pixels)
         return gradient, blocks
