@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .head_folding import pixel_head
+from .pixel_folding import pixel_head
 from .tiles import project_tiled
 from .whole_head import WholeHead
 

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from ...models.attribution import against_the_others, dense_head
-from ...models.head_folding import projects_pixels
+from ...models.pixel_folding import projects_pixels
 from ...models.pixel_head import PixelHead
 from ...models.tiles import Window
 from ..projections.memory import bytes_per_pixel

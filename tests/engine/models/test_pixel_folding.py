@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_tarrow.engine.models import TimeArrowNet
-from napari_tarrow.engine.models.head_folding import pixel_head, projects_pixels
+from napari_tarrow.engine.models.pixel_folding import pixel_head, projects_pixels
 
 # name, frames, permutation-equivariant
 HEADS = [(name, frames, True) for name in ("minimal", "linear") for frames in (2, 3)]
