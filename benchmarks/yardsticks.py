@@ -57,7 +57,7 @@ def operations(network: nn.Module, frames: torch.Tensor) -> float:
     """Count the floating point operations of the convolutions, forward and backward, for these frames.
 
     A product and a sum are two. Backward takes as many for the weights and, except in the first layer, for the input.
-    They are those of the network as it is written down: in channels_last ours makes do with fewer.
+    The operations counted are those of the network as it is written down; in channels_last ours makes do with fewer.
     """
     counted = 0.0
     network = copy.deepcopy(network).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

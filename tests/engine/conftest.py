@@ -22,11 +22,6 @@ def golden() -> Golden:
     return Golden()
 
 
-def _made_by_amd() -> bool:
-    facts = Path("/proc/cpuinfo")
-    return facts.exists() and "AuthenticAMD" in facts.read_text()
-
-
 class Golden:
     """Output of the reference implementation, and the weights and inputs that it was given."""
 
@@ -36,7 +31,9 @@ class Golden:
         self.networks: dict[str, Any] = described["networks"]
         # Where sums round as they did for the golden data, chaotic results can be compared more strictly. The order of
         # sums follows from the processor's instructions and, in MKL, from who made it.
-        self.same_arithmetic = torch.backends.cpu.get_cpu_capability() == "AVX512" and _made_by_amd()
+        facts = Path("/proc/cpuinfo")
+        made_by_amd = facts.exists() and "AuthenticAMD" in facts.read_text()
+        self.same_arithmetic = torch.backends.cpu.get_cpu_capability() == "AVX512" and made_by_amd
         spec = importlib.util.spec_from_file_location("golden_fill", GOLDEN / "fill.py")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_tarrow.engine.models import TimeArrowNet
-from napari_tarrow.engine.models.pixel_folding import pixel_head, projects_pixels
+from napari_tarrow.engine.models.pixel_folding import acts_on_pixels, pixel_head
 
 # name, frames, permutation-equivariant
 HEADS = [(name, frames, True) for name in ("minimal", "linear") for frames in (2, 3)]
@@ -49,6 +49,6 @@ def test_everything_is_the_same(projection, head):
 def test_a_projection_that_sees_neighbours_is_not_folded():
     model = network("three_3x3convs", HEADS[0])
 
-    assert not projects_pixels(model)
+    assert not acts_on_pixels(model)
     with pytest.raises(ValueError, match="does not act at every pixel"):
         pixel_head(model, of_maps=True)

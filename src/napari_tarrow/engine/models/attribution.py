@@ -101,7 +101,7 @@ def gradcam_weights(model: TimeArrowNet, projections: torch.Tensor, class_id: in
 def dense_head(model: TimeArrowNet, of_maps: bool = False) -> PixelHead | WholeHead:
     """Return the classification head of a network in eval mode as a function of space, with its gradient.
 
-    Of the projections, or, where `of_maps` and they are made pixel by pixel, of the backbone's maps.
+    Of the projections, or, with `of_maps`, of the backbone's maps, which `acts_on_pixels` has to allow.
     """
     return pixel_head(model, of_maps) if model.classification_head.per_pixel else WholeHead(model)
 

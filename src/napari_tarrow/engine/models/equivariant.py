@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from .layout import features_last
 
-SLOPE = 0.01  # of every leaky ReLU in the heads: torch's default
+SLOPE = 0.01  # of every leaky ReLU: torch's default
 
 
 class EquivariantBlock(nn.Module):

@@ -264,7 +264,7 @@ class _Mixed(torch.autograd.Function):
 
 
 def _sum(parts: Sequence[torch.Tensor], out: torch.Tensor) -> None:
-    """Write the sum of maps, of none too, into `out`, in as few passes as there are."""
+    """Write the sum of the parts into `out`; zeros if there are none."""
     match parts:
         case []:
             out.zero_()

@@ -26,8 +26,8 @@ def pixel_head(model: TimeArrowNet, of_maps: bool = False) -> PixelHead:
         If the head, or with `of_maps` the projection, looks beyond single pixels.
     """
     head = model.classification_head
-    if not head.per_pixel or (of_maps and not projects_pixels(model)):
-        raise ValueError("This head does not act at every pixel by itself.")
+    if not (acts_on_pixels(model) if of_maps else head.per_pixel):
+        raise ValueError("Head or projection does not act at every pixel by itself.")
     layers: list[Affine] = []
     follows = False  # whether nothing lies between a layer and the one before it
     for layer in _flat([head.layers, head.head]):
@@ -55,10 +55,11 @@ def pixel_head(model: TimeArrowNet, of_maps: bool = False) -> PixelHead:
     )
 
 
-def projects_pixels(model: TimeArrowNet) -> bool:
-    """Return whether the projection acts at every pixel by itself."""
+def acts_on_pixels(model: TimeArrowNet) -> bool:
+    """Return whether projection and classification head act at every pixel by itself."""
     layers = _flat([model.projection_head.layers])
-    return all(isinstance(one, nn.BatchNorm2d) or getattr(one, "kernel_size", None) == (1, 1) for one in layers)
+    projects = all(isinstance(one, nn.BatchNorm2d) or getattr(one, "kernel_size", None) == (1, 1) for one in layers)
+    return projects and model.classification_head.per_pixel
 
 
 def _projection(model: TimeArrowNet) -> Affine:

@@ -48,7 +48,7 @@ class Affine(NamedTuple):
         if len(frames) == 2:
             even = torch.addmm(self.bias, frames[0] + frames[1], self.even)
             odd = (frames[0] - frames[1]) @ self.half
-            return [even.add_(odd), torch.sub(even, odd, alpha=2, out=odd)]
+            return [even + odd, torch.sub(even, odd, out=odd)]
         shared = torch.addmm(self.bias, _total(frames), self.common)
         return [torch.addmm(shared, frame, self.own) for frame in frames]
 
@@ -111,7 +111,7 @@ class PixelHead:
         sums = []
         for pixels in self._chunks(blocks):
             hidden = [*self._forward(pixels)]
-            gradients = _through_all(self._backward(hidden, ends), hidden[0])
+            gradients = _through_in_place(self._backward(hidden, ends), hidden[0])
             sums.append(torch.stack([gradient.sum(0) for gradient in gradients]))
         total = torch.stack(sums).sum(0)
         return torch.cat(self.first.transposed([*total[:, None]])).view(self.n_frames, -1)
@@ -121,7 +121,7 @@ class PixelHead:
         """Return `sum_f weights_f A_f` at every pixel, (h, w), of one frame's block; `weights` is (F,)."""
         if self.projection is None:
             return weighted_sum(block, weights)
-        return weighted_sum(block, self.projection.own @ weights) + self.projection.bias @ weights
+        return weighted_sum(block, self.projection.own @ weights).add_(self.projection.bias @ weights)
 
     @torch.no_grad()
     def contribution(self, blocks: Sequence[torch.Tensor], class_id: int) -> torch.Tensor:
@@ -139,7 +139,7 @@ class PixelHead:
             hidden = [*self._forward(pixels)]
             gradients = self._backward(hidden, ends)
             whole = _total([(g * y).sum(1) for g, y in zip(gradients, hidden[0], strict=True)])
-            parts.append(whole - _total(_through_all(gradients, hidden[0])) @ self.first.bias)
+            parts.append(whole - _total(_through_in_place(gradients, hidden[0])) @ self.first.bias)
         return torch.cat(parts).view(blocks[0].shape[1:])
 
     def _chunks(self, blocks: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
@@ -161,7 +161,7 @@ class PixelHead:
         """Return the gradients at the first leaky ReLU's output, of what the `ends` make of the last one's."""
         gradients = [end.expand_as(one) for end, one in zip(ends, hidden[-1], strict=True)]
         for layer, after in zip(self.layers[-2:0:-1], hidden[:0:-1], strict=True):
-            gradients = layer.transposed(_through_all(gradients, after))
+            gradients = layer.transposed(_through_in_place(gradients, after))
         return gradients
 
     def _ends(self, last: Affine, mix: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor]:
@@ -189,7 +189,7 @@ def _pixels(block: torch.Tensor, features: int) -> torch.Tensor:
     return block.reshape(features, -1).T
 
 
-def _through_all(gradients: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def _through_in_place(gradients: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Take gradients back through the leaky ReLU that gave these outputs, whose place they take.
 
     The outputs have the signs of its inputs.

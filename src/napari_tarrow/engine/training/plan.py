@@ -34,7 +34,7 @@ _VALIDATION_SHARE, _VALIDATION_AT_LEAST = 0.1, 4
 # bfloat16 has to be so many times as fast as 32 bits to be taken.
 _WORTH_IT = 1.1
 # What a step takes, gradients and workspaces included, against what autograd keeps (measured on the CPU).
-_OVERHEAD = 1.9
+_OVERHEAD = 2.3
 _PROBE_STEPS, _PROBE_SECONDS = 5, 5.0
 
 

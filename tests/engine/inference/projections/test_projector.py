@@ -94,6 +94,19 @@ def test_tiles_give_what_the_whole_frame_gives(backbone, head, size, tile, chann
     close(joined(projector, blocks), whole(model, movie, 1, layer))
 
 
+@pytest.mark.parametrize("layer", [None, 0])
+def test_blocks_hold_their_window_and_nothing_around_it(monkeypatch, layer):
+    fixed_tile(monkeypatch, 32, 50)  # rows of the whole width are dense in a larger block, too
+    model, movie = network(), noise((120, 50))
+    projector = Projector(model, movie, layer=layer)
+    blocks = [*projector.blocks(0)]
+
+    assert len(blocks) == 4
+    assert all(block.untyped_storage().nbytes() == 4 * block.numel() for _, block in blocks)
+    maps = model.backbone(torch.from_numpy(movie.frame(0))[None])[0].detach()
+    close(joined(projector, blocks), maps if layer is None else whole(model, movie, 0))
+
+
 def test_a_frame_that_fits_is_one_window_and_so_is_one_for_a_network_that_sees_all_of_it():
     assert Projector(network(), noise((90, 70))).windows == ((0, 90, 0, 70),)
     projector = Projector(network("fpn_resnet"), noise((90, 70)))

@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from ...models.attribution import against_the_others, dense_head
-from ...models.pixel_folding import projects_pixels
+from ...models.pixel_folding import acts_on_pixels
 from ...models.pixel_head import PixelHead
 from ...models.tiles import Window
 from ..projections.memory import bytes_per_pixel
@@ -57,13 +57,13 @@ class MapMaker:
     """
 
     def __init__(self, model: TimeArrowNet, recipe: Recipe) -> None:
-        maps = model.backbone.features
-        of_maps = model.classification_head.per_pixel and projects_pixels(model) and maps <= model.n_features
+        of_maps = acts_on_pixels(model) and model.backbone.features <= model.n_features
         self.layer = None if of_maps else 0
         self.head = dense_head(model, of_maps)
         self.recipe = recipe
         self._device = model.device
-        self._frames, self._features = range(model.n_frames), maps if of_maps else model.n_features
+        self._frames = range(model.n_frames)
+        self._features = model.backbone.features if of_maps else model.n_features
         self._size = (0, 0)
 
     def make(self, windows: Sequence[Window], block: Callable[[int, Window], torch.Tensor]) -> torch.Tensor:

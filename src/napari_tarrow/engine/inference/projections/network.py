@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from ...models.backbones import Backbone
+
 if TYPE_CHECKING:
     from ...models import TimeArrowNet
-    from ...models.backbones import Backbone
 
 
 def projecting_copy(model: TimeArrowNet, layer: int | None) -> tuple[Backbone, nn.Sequential]:
@@ -33,7 +34,8 @@ def projecting_copy(model: TimeArrowNet, layer: int | None) -> tuple[Backbone, n
         _fold(part)
         if fast_layout(model.device) == torch.channels_last:
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    backbone.freeze()
+            if isinstance(part, Backbone):
+                part.prepare_weights()
     return backbone, head
 
 

@@ -1,4 +1,4 @@
-"""Projections of a movie's frames, tile by tile, within a memory budget."""
+"""Projections of a movie's frames, or the backbone's maps, tile by tile, within a memory budget."""
 
 from __future__ import annotations
 
@@ -142,14 +142,14 @@ class Projector:
         parts = split(window, self._tile)
         if len(parts) == 1:
             made = self._part(padded, window)
-            dense = made.is_contiguous() or made.permute(1, 2, 0).is_contiguous()
-            return made if dense else made.clone()  # a view would keep what lies around the window
+            whole = made.untyped_storage().nbytes() == made.numel() * made.element_size()
+            return made if whole else made.clone()  # a view would keep what lies around the window
         size = (1, self.shape[0], *window.shape)
-        whole = torch.empty(size, device=self.device, memory_format=fast_layout(self.device))[0]
+        joined = torch.empty(size, device=self.device, memory_format=fast_layout(self.device))[0]
         for part in parts:
             y, x = part.y0 - window.y0, part.x0 - window.x0
-            whole[:, y : y + part.shape[0], x : x + part.shape[1]] = self._part(padded, part)
-        return whole
+            joined[:, y : y + part.shape[0], x : x + part.shape[1]] = self._part(padded, part)
+        return joined
 
     def _part(self, padded: torch.Tensor, window: Window) -> torch.Tensor:
         if self._plan.budget.left < _SCARCE * self._plan.budget.total:

@@ -44,8 +44,8 @@ class Backbone(nn.Module):
         """Return the maps of padded images."""
         raise NotImplementedError
 
-    def freeze(self) -> None:
-        """Do once what depends on the weights alone, which will not change any more."""
+    def prepare_weights(self) -> None:
+        """Do once what depends on the weights alone; they must not change any more."""
 
     def pad(self, x: torch.Tensor) -> torch.Tensor:
         """Return the images with sides that `core` can take."""

@@ -39,6 +39,8 @@ def replicate_border(x: torch.Tensor) -> torch.Tensor:
 
 
 class _Replicate(torch.autograd.Function):
+    """The border is filled from the pixels inside; what is learnt of it goes back to them."""
+
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
         (n, c, height, width) = x.shape
@@ -107,8 +109,8 @@ class _LeakyBorder(torch.autograd.Function):
         inner = bordered[..., 1:-1, 1:-1]
         height, width = inner.shape[-2:]
 
-        def through(gradient: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
-            result: torch.Tensor = torch.ops.aten.leaky_relu_backward(gradient, output, ctx.slope, True)
+        def through(part: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+            result: torch.Tensor = torch.ops.aten.leaky_relu_backward(part, output, ctx.slope, True)
             return result
 
         folded = through(gradient[..., 1:-1, 1:-1], inner)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..equivariant import SLOPE
 from ..layout import features_last
 from ..spans import needed
 from .base import Backbone, initialise_he, pad_to_multiple
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ..spans import Span
 
 LEVELS = 4
-SLOPE = 0.01  # of every leaky ReLU: torch's default
 
 
 class ConvBlock(nn.Module):
@@ -37,18 +37,18 @@ class ConvBlock(nn.Module):
                 nn.LeakyReLU(inplace=True),
             ]
         self.conv_block = nn.Sequential(*layers)
-        self._frozen: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._prepared: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def freeze(self) -> None:
-        """Part the first weight once and for all: it will not change any more."""
-        self._frozen = self._parted_weight()
+    def prepare_weights(self) -> None:
+        """Part the first weight once and for all; it must not change any more."""
+        self._prepared = self._parted_weight()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the maps of `x`, (N, C, H, W)."""
         maps: torch.Tensor = self.conv_block(x)
         return maps
 
-    def before_last(self, bordered: torch.Tensor, small: torch.Tensor | None = None) -> torch.Tensor:
+    def until_last_relu(self, bordered: torch.Tensor, small: torch.Tensor | None = None) -> torch.Tensor:
         """Return what the last leaky ReLU gets, (N, C, H, W), of maps laid out as channels_last, in few passes.
 
         Parameters
@@ -64,10 +64,11 @@ class ConvBlock(nn.Module):
         if small is None:
             maps = F.conv2d(bordered, first.weight, first.bias, first.stride)
         else:
-            weight, kernels = self._frozen or self._parted_weight()
+            weight, kernels = self._prepared or self._parted_weight()
             maps = add_convolved_enlarged(F.conv2d(bordered, weight, first.bias), small, kernels)
-        maps = F.conv2d(leaky_border(norm(maps), SLOPE), second.weight, second.bias)
-        result: torch.Tensor = last_norm(maps)
+        del bordered, small  # where no gradient needs them, nobody does
+        maps = leaky_border(norm(maps), SLOPE)
+        result: torch.Tensor = last_norm(F.conv2d(maps, second.weight, second.bias))
         return result
 
     def _parted_weight(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,25 +80,25 @@ class ConvBlock(nn.Module):
 
 
 class _UNetLike(Backbone):
-    """What both have: blocks on the way down, blocks on the way up, and a 1 x 1 convolution."""
+    """What both have: blocks on the way down, with pooling between them or not, blocks up, and a 1 x 1 convolution."""
 
     l_conv: nn.ModuleList
     r_conv: nn.ModuleList
     head: nn.Conv2d
+    pooled: bool
 
-    def freeze(self) -> None:
-        """Do once what depends on the weights alone."""
+    def prepare_weights(self) -> None:
+        """Do once what depends on the weights alone; they must not change any more."""
         for block in self.r_conv:
-            assert isinstance(block, ConvBlock)
-            block.freeze()
+            cast("ConvBlock", block).prepare_weights()
 
     def core(self, x: torch.Tensor) -> torch.Tensor:
         """Return the maps of images whose sides are multiples of `grid`."""
-        if features_last(next(self.r_conv.parameters())):
+        if features_last(next(self.r_conv.parameters())) and x.device.type != "mps":  # where nobody could try it
             return self._core_in_few_passes(x)
         skips: list[torch.Tensor] = []
         for block in self.l_conv:
-            x = block(self._coarser(x) if skips else x)
+            x = block(F.max_pool2d(x, 2) if skips and self.pooled else x)
             skips.append(x)
         x = skips.pop()
         for block in reversed(self.r_conv):
@@ -108,22 +109,23 @@ class _UNetLike(Backbone):
     def _core_in_few_passes(self, x: torch.Tensor) -> torch.Tensor:
         """Do the same with maps that carry their border; leaky ReLU, which keeps the order of values, comes last."""
         down, up = (cast("Sequence[ConvBlock]", blocks) for blocks in (self.l_conv, self.r_conv))
-        maps = down[0].before_last(replicate_border(x))
+        maps = down[0].until_last_relu(replicate_border(x))
         skips = [leaky_border(maps, SLOPE)]
         for block in down[1:]:
-            maps = block.before_last(leaky_border(self._coarser(maps), SLOPE))
+            below = leaky_border(F.max_pool2d(maps, 2), SLOPE) if self.pooled else skips[-1]
+            maps = block.until_last_relu(below)
             skips.append(leaky_border(maps, SLOPE))
+        del maps, below  # where no gradient needs them, nobody does
         small = skips.pop()
-        for block in reversed(up):
-            maps = block.before_last(skips.pop(), small)
-            if skips:
-                small = leaky_border(maps, SLOPE)
-        result: torch.Tensor = self.head(F.leaky_relu(maps, SLOPE, inplace=True))
+        for block in up[:0:-1]:
+            small = leaky_border(block.until_last_relu(skips.pop(), small), SLOPE)
+        top = F.leaky_relu(up[0].until_last_relu(skips.pop(), small), SLOPE, inplace=True)
+        result: torch.Tensor = self.head(top)
         return result
 
-    def _coarser(self, maps: torch.Tensor) -> torch.Tensor:
-        """Return what the next level gets of this one's maps."""
-        raise NotImplementedError
+    def needs(self, span: Span) -> Span:
+        """Return the pixels of a padded image on which the output pixels `span` depend."""
+        return _needs(self.l_conv, self.r_conv, span, self.pooled)
 
 
 class UNet(_UNetLike):
@@ -140,6 +142,7 @@ class UNet(_UNetLike):
     """
 
     grid: int = 2 ** (LEVELS - 1)
+    pooled = True
 
     def __init__(self, in_channels: int, maps: int, out_channels: int | None = None) -> None:
         super().__init__()
@@ -158,13 +161,6 @@ class UNet(_UNetLike):
         """Return where the output for an image side of `size` begins in the output of `core`."""
         return (-size % self.grid) // 2
 
-    def needs(self, span: Span) -> Span:
-        """Return the pixels of a padded image on which the output pixels `span` depend."""
-        return _needs(self.l_conv, self.r_conv, span, pooled=True)
-
-    def _coarser(self, maps: torch.Tensor) -> torch.Tensor:
-        return F.max_pool2d(maps, 2)
-
 
 class LNet(_UNetLike):
     """The U-Net's relative whose levels begin with a strided convolution; output at half the resolution.
@@ -173,6 +169,7 @@ class LNet(_UNetLike):
     """
 
     grid: int = 2**LEVELS
+    pooled = False
     downscale: int = 2
 
     def __init__(self, in_channels: int, maps: int) -> None:
@@ -188,13 +185,6 @@ class LNet(_UNetLike):
         """Return the images with sides that are multiples of `grid`, padded at their ends."""
         bottom, right = (-side % self.grid for side in x.shape[-2:])
         return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
-
-    def needs(self, span: Span) -> Span:
-        """Return the pixels of a padded image on which the output pixels `span` depend."""
-        return _needs(self.l_conv, self.r_conv, span, pooled=False)
-
-    def _coarser(self, maps: torch.Tensor) -> torch.Tensor:
-        return maps
 
 
 def _blocks(inputs: list[int], outputs: list[int], stride: int = 1) -> list[ConvBlock]:
