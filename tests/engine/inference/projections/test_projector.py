@@ -96,8 +96,8 @@ def test_tiles_give_what_the_whole_frame_gives(backbone, head, size, tile, chann
 
 @pytest.mark.parametrize("layer", [None, 0])
 def test_blocks_hold_their_window_and_nothing_around_it(monkeypatch, layer):
-    fixed_tile(monkeypatch, 32, 50)  # rows of the whole width are dense in a larger block, too
-    model, movie = network(), noise((120, 50))
+    fixed_tile(monkeypatch, 32, 48)  # rows of the whole width are dense in a larger block, too
+    model, movie = network(), noise((120, 48))
     projector = Projector(model, movie, layer=layer)
     blocks = [*projector.blocks(0)]
 
