@@ -1,4 +1,4 @@
-"""Which memory format maps are in, and sums over features in either."""
+"""Which memory format maps are in, and their pixels as rows in either."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ def features_last(maps: torch.Tensor) -> bool:
     return maps.stride(-3) == 1 and maps.stride(-1) == maps.shape[-3] > 1
 
 
-def weighted_sum(block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return `sum_f weights_f block_f`, (h, w), without a copy in either memory format."""
+def pixel_rows(block: torch.Tensor) -> torch.Tensor:
+    """Return the features of every pixel, (h w, F), of a block (F, h, w), without a copy where possible."""
     if block.stride(0) == 1:
-        return block.permute(1, 2, 0) @ weights
-    return (weights @ block.reshape(len(block), -1)).view(block.shape[1:])
+        return block.permute(1, 2, 0).reshape(-1, len(block))
+    return block.reshape(len(block), -1).T
+
+
+def weighted_sum(block: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Return `sum_f weights_f block_f`, (h, w)."""
+    return (pixel_rows(block) @ weights).view(block.shape[1:])

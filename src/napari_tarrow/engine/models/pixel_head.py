@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from .equivariant import SLOPE
-from .layout import weighted_sum
+from .layout import pixel_rows, weighted_sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,11 +144,11 @@ class PixelHead:
 
     def _chunks(self, blocks: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
         """Yield the features (pixels, F) of every frame, some rows at a time, without a copy where possible."""
-        features, height, width = blocks[0].shape
+        height, width = blocks[0].shape[1:]
         chunk = _CHUNK * torch.get_num_threads() if blocks[0].device.type == "cpu" else _CHUNK_ELSEWHERE
         rows = max(1, chunk // width)
         for top in range(0, height, rows):
-            pixels = [_pixels(block[:, top : top + rows], features) for block in blocks]
+            pixels = [pixel_rows(block[:, top : top + rows]) for block in blocks]
             yield [torch.cat(pixels, 1)] if self.joined else pixels
 
     def _forward(self, pixels: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
@@ -181,12 +181,6 @@ def _total(frames: Sequence[torch.Tensor]) -> torch.Tensor:
     for frame in frames[1:]:
         total = total + frame
     return total
-
-
-def _pixels(block: torch.Tensor, features: int) -> torch.Tensor:
-    if block.stride(0) == 1:
-        return block.permute(1, 2, 0).reshape(-1, features)
-    return block.reshape(features, -1).T
 
 
 def _through_in_place(gradients: Sequence[torch.Tensor], outputs: Sequence[torch.Tensor]) -> list[torch.Tensor]:

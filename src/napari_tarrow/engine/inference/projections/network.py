@@ -9,18 +9,16 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ...models.backbones import Backbone
-
 if TYPE_CHECKING:
     from ...models import TimeArrowNet
+    from ...models.backbones import Backbone
 
 
 def projecting_copy(model: TimeArrowNet, layer: int | None) -> tuple[Backbone, nn.Sequential]:
-    """Return a backbone and the head's layers up to `layer`, equal to the model's to rounding, in eval mode.
+    """Return a backbone and the head's layers up to `layer` (None: no layers), equal to the model's, in eval mode.
 
-    None are left of the head with `layer` None.
-
-    Batch norms are folded into the convolutions before them, and on the CPU weights are laid out as `channels_last`.
+    They are equal to rounding. Batch norms are folded into the convolutions before them, and on the CPU weights are
+    laid out as `channels_last`.
 
     Raises
     ------
@@ -29,13 +27,14 @@ def projecting_copy(model: TimeArrowNet, layer: int | None) -> tuple[Backbone, n
     """
     layers = nn.Sequential() if layer is None else model.projection_head.until(layer)
     backbone, head = copy.deepcopy((model.backbone, layers))
+    layout = fast_layout(model.device)
     for part in (backbone, head):
         part.eval().requires_grad_(False)
         _fold(part)
-        if fast_layout(model.device) == torch.channels_last:
-            part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if isinstance(part, Backbone):
-                part.prepare_weights()
+        if layout == torch.channels_last:
+            part.to(memory_format=layout)  # type: ignore[call-overload]
+    if layout == torch.channels_last:  # elsewhere nothing asks for them
+        backbone.prepare_weights()
     return backbone, head
 
 
