@@ -86,20 +86,25 @@ def _arguments() -> argparse.Namespace:
 
 
 def _trained(arguments: argparse.Namespace, preset: str, seed: int, minutes: float) -> Run | None:
-    name = f"{preset}_{seed}_{minutes:g}min"
-    folder = arguments.out / name
-    if not folder.exists():
-        if arguments.finished:
-            return None
-        unfinished = arguments.out / f"{name}.part"  # of a run that was killed nothing is scored
-        shutil.rmtree(unfinished, ignore_errors=True)
-        command = [sys.executable, "-c", "from napari_tarrow.commands.train import main; raise SystemExit(main())"]
-        command += ["--input_train", arguments.movie, "--preset", preset, "--seed", str(seed), "--name", name]
-        command += ["--minutes", f"{minutes:g}", "--outdir", str(unfinished), "--tensorboard", "no"]
-        subprocess.run([*command, "--shortcuts", "no", *arguments.options], check=True, stdout=subprocess.DEVNULL)
-        next(unfinished.iterdir()).rename(folder)
-        unfinished.rmdir()
+    folder = arguments.out / f"{preset}_{seed}_{minutes:g}min"
+    if arguments.finished and not folder.exists():
+        return None
+    train_into(folder, arguments.movie, preset, "--seed", str(seed), "--minutes", f"{minutes:g}", *arguments.options)
     return Run(preset, seed, minutes, folder)
+
+
+def train_into(folder: Path, movie: str, preset: str, *options: str) -> None:
+    """Train in a process of its own, with options of the command, unless the run folder is there already."""
+    if folder.exists():
+        return
+    unfinished = folder.with_name(f"{folder.name}.part")  # of a run that was killed nothing is scored
+    shutil.rmtree(unfinished, ignore_errors=True)
+    command = [sys.executable, "-c", "from napari_tarrow.commands.train import main; raise SystemExit(main())"]
+    command += ["--input_train", movie, "--preset", preset, "--name", folder.name, "--outdir", str(unfinished)]
+    command += ["--tensorboard", "no", "--shortcuts", "no", *options]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    next(unfinished.iterdir()).rename(folder)
+    unfinished.rmdir()
 
 
 def _row(run: Run, found: Score) -> str:
