@@ -218,6 +218,23 @@ def test_what_is_there_is_replaced_only_when_asked_and_ticks_survive(
     assert run("--delta 2 --overwrite --format ome-zarr") == 0
     assert written() == ["attribution.yaml", "events.csv", "events.png", "maps_delta2.ome.zarr", "notes.txt"]
     assert read_events("out/events.csv").true[0] is True
+    assert "Note: ticks" not in capsys.readouterr().out
+
+
+def test_ticks_of_events_that_other_settings_do_not_find_are_kept_beside(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--delta 2") == 0
+    events = read_events("out/events.csv").events
+    write_events("out/events.csv", events, true=[True, False] + [None] * (len(events) - 2))
+    before = Path("out/events.csv").read_text()
+    capsys.readouterr()
+
+    assert run("--delta 1 --overwrite") == 0
+
+    assert "Note: ticks or remarks of yours belong to 2 events that these" in capsys.readouterr().out
+    assert Path("out/events_before_1.csv").read_text() == before
+    assert set(read_events("out/events.csv").true) == {None}
 
 
 def test_a_movie_without_any_change_has_no_events(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,7 @@ LINES = [
     (f"{A} --delta 0", "delta is 0; give whole numbers from 1 on."),
     (f"{A} --delta 2 2", "delta is 2 2; give every time step once."),
     (f"{A} --delta 1 x", "--delta holds 'x'; it should be a whole number."),
+    (f"{A} --delta auto 2", "--delta holds 'auto' beside other values; give it alone."),
     (f"{A} --split_train 0 0.5 0.7", "--split_train: 3 numbers cannot be paired"),
     (f"{A} --split_train 0.5", "--split_train: one number cannot be paired"),
     (f"{A} --split_train 0.9 0.1", "split_train is 0.9 0.1; give a start below an end"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -114,9 +115,25 @@ class _Job:
         files.close()
         self._draw(files, events, threshold, radius)
         write_yaml(output.work / _RECORD, record)
+        self._keep_remarks(events)
         write_events(output.path / _EVENTS, events, threshold=threshold)  # keeps ticks of the table that is there
         output.put(keep=[_EVENTS])
         self._say(events, threshold)
+
+    def _keep_remarks(self, events: Sequence[Event]) -> None:
+        """Keep a copy of the table that is there, if what a user said in it would be lost with its events."""
+        from ..engine.files import write_text
+        from ..engine.inference.events.table import lost_remarks
+
+        table = self._output.path / _EVENTS
+        if lost := lost_remarks(table, events):
+            names = (self._output.path / f"events_before_{number}.csv" for number in itertools.count(1))
+            copy = next(name for name in names if not name.exists())
+            write_text(copy, table.read_text(encoding="utf-8-sig"))
+            self._printer.line(
+                f"Note: ticks or remarks of yours belong to {lost:,} event{'s' * (lost > 1)} that these settings do not"
+                f" find; the earlier table is kept as {copy}."
+            )
 
     def _announce(self) -> None:
         from ..engine.inference.stores import in_words

@@ -175,7 +175,10 @@ def _explain(errors: Sequence[ErrorDetails], source: str, prefix: str, called: M
     words = next((one["ctx"]["expected"] for one in errors if one["type"] == "literal_error"), "")
     if verb == "is" and words and error["type"] != "literal_error":
         wanted = f"{wanted} or {words}"
-    guess = hint(_shown(error["input"]).strip("'"), words.split("'")[1::2])
+    alone = words.split("'")[1::2]
+    if verb == "holds" and error["input"] in alone:
+        return f"{label} holds {_shown(error['input'])} beside other values; give it alone."
+    guess = hint(_shown(error["input"]).strip("'"), alone)
     return f"{label} {verb} {_shown(error['input'])}; it should be {wanted}.{guess}"
 
 

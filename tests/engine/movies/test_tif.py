@@ -103,6 +103,8 @@ def test_what_the_file_does_not_say_stays_unknown(frames, tmp_path):
 def test_slices_of_imagej_become_time_when_the_user_says_so(frames, tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", frames, imagej=True, metadata={"axes": "ZYX"})
 
+    with pytest.raises(UserError, match=r"The axes ZYX call the 20 pictures of m\.tif Z slices"):
+        open_movie(tmp_path / "m.tif", axes="ZYX")
     with pytest.raises(UserError, match=r"ImageJ calls the 20 pictures of m\.tif Z slices.*axes TYX"):
         open_movie(tmp_path / "m.tif")
     movie = open_movie(tmp_path / "m.tif", axes="TYX")

@@ -504,6 +504,17 @@ def test_a_run_on_arrays_is_resumed_with_the_same_arrays_only(tiny: Make, movie:
         list(resume(folder, movies=[frames, other], lr=1.0))
 
 
+def test_a_run_that_names_its_movie_from_elsewhere_says_so(
+    tiny: Make, movie: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(movie.parent)
+    folder = folder_of(list(train(tiny(input_train=movie.name))))
+    (movie.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(movie.parent / "elsewhere")
+    with pytest.raises(UserError, match=rf"{movie.name} does not exist in .*elsewhere: the run in .* Resume it there"):
+        list(resume(folder))
+
+
 def test_a_resumed_run_needs_the_model_it_began_from_no_longer(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     import shutil
 

@@ -40,6 +40,7 @@ def test_the_slower_the_movie_the_longer_the_step(speed: float, delta: int, nois
 def test_a_still_movie_of_noise_gets_the_longest_usable_step() -> None:
     step = choose_delta([prepared(drifting(0, noise=0.1))], lambda delta: delta <= 6)
     assert step.delta == 6
+    assert ["no clip of delta 8 fits" in notice for notice in step.notices] == [True]
 
 
 def test_white_noise_gives_a_step() -> None:

@@ -93,7 +93,7 @@ def find_layout(
         If the axes are not those of a 2D movie, or the channels not those of `channels`.
     """
     letters = _given(name, given, shape) if given else _known(name, axes, shape)
-    _refuse_others(name, letters, shape, kind)
+    _refuse_others(name, letters, shape, "given" if given else kind)
     letters = "".join(letter if letter in "TCYX" else DROPPED for letter in letters)
     return Layout(letters, shape, _chosen_channels(name, letters, shape, channels))
 
@@ -137,7 +137,7 @@ def _refuse_others(name: str, letters: str, shape: tuple[int, ...], kind: str) -
         if letter == "Z" and not has_time and kind != "picture":
             axes = letters.replace("Z", "T") if "T" not in letters else letters.replace("T", "").replace("Z", "T")
             axes = axes.replace(DROPPED, "")
-            who = "ImageJ calls" if kind == "imagej" else "The file calls"
+            who = {"imagej": "ImageJ calls", "given": f"The axes {letters} call"}.get(kind, "The file calls")
             raise UserError(
                 f"{who} the {length} pictures of {name} Z slices. If they are time points, say so with axes {axes} "
                 f"(--axes {axes}); if not, it is a volume, and a movie is needed."

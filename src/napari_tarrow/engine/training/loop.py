@@ -111,6 +111,8 @@ def resume(
     if "device" in changed or "gpu" in changed:  # one of them replaces both
         changed = {"device": "auto", "gpu": None, **changed}
     config = type(record.config).from_values({**record.config.model_dump(), **changed})
+    if movies is None:
+        _check_reachable(config, folder)
     control = control or Control()
     with contextlib.suppress(Interrupted):
         footage = open_footage(config, movies, val_movies, functools.partial(_heeding, control))
@@ -339,6 +341,15 @@ def _missing(config: TrainConfig, error: BaseException) -> str:
     free = in_words(free_memory(choose_device(config.device, config.gpu)[0]))
     asked = re.search(r"ried to allocate ([\d.]+ \w+)", str(error))
     return f": {asked[1]} more were needed, {free} are free" if asked else f", {free} are free"
+
+
+def _check_reachable(config: TrainConfig, folder: Path) -> None:
+    for path in map(user_path, (*config.input_train, *(config.input_val or ()))):
+        if not path.is_absolute() and not path.exists():
+            raise UserError(
+                f"{path} does not exist in {path.cwd()}: the run in {folder} names its movie as seen from where it was"
+                " started. Resume it there."
+            )
 
 
 def _check_unchanged(footage: Footage, record: RunRecord, folder: Path) -> None:

@@ -33,7 +33,7 @@ _NOISE_LEFT = 1 / (4 * np.pi * _SIGMA**2)  # of the variance of white noise, aft
 
 
 class TimeStep(NamedTuple):
-    """The step that was chosen, why, in a sentence, and a notice where frames are too far apart already."""
+    """The step that was chosen, why, in a sentence, and notices of frames too far apart and of parts too short."""
 
     delta: int
     why: str
@@ -61,14 +61,21 @@ def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool])
     """
     delta, changed = 1, _changed(movies, 1)
     first = changed
+    notices = [_SAID_OF_STRANGE] if first >= _STRANGE else []
     for longer in _CANDIDATES:
-        if changed >= _ENOUGH or not usable(longer):
+        if changed >= _ENOUGH:
+            break
+        if not usable(longer):
+            notices.append(
+                f"Little changes at delta {delta}, and no clip of delta {longer} fits into each part of the movie."
+                " A longer validation part makes room, such as split_train 0 0.7 and split_val 0.7 1."
+            )
             break
         delta, changed = longer, _changed(movies, longer)
     why = f"Delta {delta}, chosen from the movie: from one frame to the next {first:.0%} of its contrast changes"
     if delta > 1:
         why += f", over {delta} frames {changed:.0%}"
-    return TimeStep(delta, f"{why}.", (_SAID_OF_STRANGE,) if first >= _STRANGE else ())
+    return TimeStep(delta, f"{why}.", tuple(notices))
 
 
 def _changed(movies: Iterable[PreparedMovie], delta: int) -> float:

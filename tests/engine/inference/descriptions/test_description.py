@@ -45,16 +45,28 @@ def network(**arguments):
     return TimeArrowNet(**{"backbone": "unet_16fmaps", "n_features": 6, "symmetric": True, **arguments})
 
 
-@pytest.fixture
-def ours(tmp_path):
-    """A run folder as training writes it, stopped after three of four epochs."""
-    folder = tmp_path / "run"
-    config = TrainConfig(preset="interactive", input_train="a.tif", subsample=2, delta=(4, 8), init="runs/old")
+def run_folder(folder, **options):
+    """Write a run folder as training does, stopped after three of four epochs."""
+    options = {"input_train": "a.tif", "subsample": 2, "delta": (4, 8), "init": "runs/old"} | options
+    config = TrainConfig(preset="interactive", **options)
     movie = open_prepared(config, np.random.default_rng(0).integers(0, 99, (5, 40, 60)).astype(np.uint16))
     write_run(folder, config, Plan(4, 10, 64, "bf16", 100.0), network(), [(movie, "abc")])
     MetricsTable(folder / "metrics.csv", epochs())
     LossFile(folder / "losses.json", epochs())
     return folder
+
+
+@pytest.fixture
+def ours(tmp_path):
+    return run_folder(tmp_path / "run")
+
+
+def test_epochs_of_a_run_with_minutes_are_of_no_number(tmp_path):
+    def effort(folder):
+        return dict(model_rows(describe_model(folder)))["Training"]
+
+    assert effort(run_folder(tmp_path / "epochs")).startswith("3 of 4 epochs, ")
+    assert effort(run_folder(tmp_path / "minutes", minutes=5)).startswith("3 epochs, ")
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def _part(name: str, split: Any) -> str:
 def _effort(model: ModelDescription, history: History) -> Iterator[str]:
     plan, machine = _mapping(model.run, "plan"), _mapping(model.run, "machine")
     planned = plan.get("epochs", model.arguments.get("epochs"))
-    if _mapping(model.run, "config").get("minutes") is not None:
+    if model.arguments.get("minutes") is not None:
         planned = None  # it follows the speed of the machine
     of = f" of {planned}" if planned is not None and planned != len(history.epochs) else ""
     yield f"{len(history.epochs)}{of} epoch{'s' * (len(history.epochs) != 1 or bool(of))}"

@@ -108,6 +108,23 @@ def write_events(
     write_text(path, text.getvalue())
 
 
+def lost_remarks(path: str | Path, events: Sequence[Event]) -> int:
+    """Return how many ticked or otherwise annotated events of a table `write_events` of these events would drop.
+
+    Raises
+    ------
+    UserError
+        If there is a table that cannot be read.
+    """
+    path = user_path(path)
+    if not path.is_file():
+        return 0
+    before, found = read_events(path), {_place(event) for event in events}
+    columns = before.true, *before.other.values()
+    said = (any(cell not in (None, "") for cell in cells) for cells in zip(*columns, strict=True))
+    return sum(one and _place(event) not in found for event, one in zip(before.events, said, strict=True))
+
+
 def read_events(path: str | Path) -> EventTable:
     """Read a table of events, ours or one from elsewhere.
 
