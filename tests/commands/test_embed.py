@@ -244,6 +244,16 @@ def test_a_folder_in_the_place_of_the_record_is_not_taken_for_a_model_of_the_ref
     assert "run.yaml is a folder" in refused(capsys, "model", "movie.tif", "-o", "out.zarr")
 
 
+def test_too_little_memory_is_called_as_it_was_given_and_what_is_named_suffices(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = refused(capsys, "model", "movie.tif", "-o", "new.zarr", "--memory", "20MB")
+    assert "A memory of 20 MB does not suffice" in error
+    amount, unit = error.split("at least ")[1].split()[:2]
+    spare = 1.3  # the process may have grown meanwhile
+    assert run("-o", "new.zarr", "--memory", f"{spare * float(amount):.0f}{unit}") == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -141,10 +141,12 @@ def embed_blocks(
     grid: Grid = "movie",
     frames: Sequence[int] | None = None,
     memory: int | None = None,
+    held: int = 0,
 ) -> Iterator[EmbeddedBlock]:
     """Yield the embedding of every frame in blocks, so that a whole one need not fit into memory.
 
-    The parameters are those of `embed`; the blocks of a frame follow each other, row by row, and cover it once.
+    The parameters are those of `embed`; the blocks of a frame follow each other, row by row, and cover it once. Whoever
+    takes them needs `held` bytes of the memory for them.
 
     Raises
     ------
@@ -152,6 +154,7 @@ def embed_blocks(
         If a frame cannot be read, or the memory does not suffice.
     """
     projector = Projector(model, movie, layer=layer, memory=memory)
+    projector.leave(held)
     yield from _blocks(movie, projector, Places(model, movie, grid), frames, dtype)
 
 

@@ -80,7 +80,9 @@ class EmbeddingPlan:
         frames = ":".join(map(str, (self.frames.start, self.frames.stop, self.frames.step)))
         return embedding_settings(self.model, self.movie, layer=self.layer, grid=self.grid, frames=frames)
 
-    def blocks(self, positions: tuple[int, ...] | None = None, memory: int | None = None) -> Iterator[EmbeddedBlock]:
+    def blocks(
+        self, positions: tuple[int, ...] | None = None, memory: int | None = None, held: int = 0
+    ) -> Iterator[EmbeddedBlock]:
         """Embed the frames at some places of `frames`, all without them, block by block; see `embed_blocks`."""
         frames = [self.frames[position] for position in (range(len(self.frames)) if positions is None else positions)]
         return embed_blocks(
@@ -91,6 +93,7 @@ class EmbeddingPlan:
             grid=self.grid,
             frames=frames,
             memory=memory,
+            held=held,
         )
 
     def _origin(self) -> tuple[int, int]:
@@ -164,8 +167,7 @@ def fill(store: ImageStore, plan: EmbeddingPlan, memory: int | None = None) -> I
     if not store.missing:
         return
     position = {index: place for place, index in enumerate(plan.frames)}
-    left = None if memory is None else max(memory - store.working_bytes, memory // 2)
-    for block in plan.blocks(store.missing, left):
+    for block in plan.blocks(store.missing, memory, store.working_bytes):
         store.write_block(position[block.index], block.y, block.x, block.values)
         written = replace(block, values=block.values[:, :0, :0].copy())
         del block  # else it would be in memory while the next one is computed
