@@ -18,13 +18,9 @@ from pathlib import Path
 
 import numpy as np
 from curves import epochs_of
-from divisions import events_of_model
-from time_to_divisions import train_into
+from time_to_divisions import score_of, train_into
 
-from napari_tarrow.engine.config import INTERACTIVE, UseConfig
-from napari_tarrow.engine.inference import open_for, suggest_threshold
-from napari_tarrow.engine.inference.events.scoring import read_divisions, score
-from napari_tarrow.engine.trained import read_trained
+from napari_tarrow.engine.config import INTERACTIVE
 
 EPOCHS = 8
 FOUND = ("AP", "best F1", "F1 unlabelled")
@@ -103,10 +99,7 @@ def _row(run: Run, pairs: int) -> list[float]:
 def _found(run: Run) -> list[float]:
     if run.divisions is None:
         return [np.nan] * len(FOUND)
-    model = read_trained(run.folder)
-    movie, _ = open_for(model, UseConfig(movie=run.movie))
-    events = events_of_model(model, movie)
-    found = score(events, read_divisions(run.divisions), frames=6, threshold=suggest_threshold(events))
+    found = score_of(run.folder, run.movie, run.divisions)
     assert found.chosen
     return [found.average_precision, found.best.f1, found.chosen.f1]
 

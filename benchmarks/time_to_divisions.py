@@ -53,7 +53,6 @@ class Run:
 def main() -> None:
     """Train, score, print and draw what the command line asks for."""
     arguments = _arguments()
-    divisions = read_divisions(arguments.divisions)
     print("| " + " | ".join(HEADINGS) + " |")
     print("|---" * len(HEADINGS) + "|")
     found: list[tuple[Run, Score]] = []
@@ -63,10 +62,7 @@ def main() -> None:
                 run = _trained(arguments, preset, seed, minutes)
                 if run is None:
                     continue
-                model = read_trained(run.folder)
-                movie, _ = open_for(model, UseConfig(movie=arguments.movie))
-                events = events_of_model(model, movie)
-                one = score(events, divisions, frames=6, threshold=suggest_threshold(events))
+                one = score_of(run.folder, arguments.movie, arguments.divisions)
                 found.append((run, one))
                 print(_row(run, one), flush=True)
     _draw(found, arguments.out / "time_to_divisions.png")
@@ -105,6 +101,14 @@ def train_into(folder: Path, movie: str, preset: str, *options: str) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     next(unfinished.iterdir()).rename(folder)
     unfinished.rmdir()
+
+
+def score_of(folder: Path, movie: str, divisions: str) -> Score:
+    """Score the events that a trained model finds in a movie."""
+    model = read_trained(folder)
+    prepared, _ = open_for(model, UseConfig(movie=movie))
+    events = events_of_model(model, prepared)
+    return score(events, read_divisions(divisions), frames=6, threshold=suggest_threshold(events))
 
 
 def _row(run: Run, found: Score) -> str:

@@ -122,14 +122,15 @@ class _Job:
 
     def _keep_remarks(self, events: Sequence[Event]) -> None:
         """Keep a copy of the table that is there, if what a user said in it would be lost with its events."""
-        from ..engine.files import write_text
+        from ..engine.files import replacing
         from ..engine.inference.events.table import lost_remarks
 
         table = self._output.path / _EVENTS
         if lost := lost_remarks(table, events):
             names = (self._output.path / f"events_before_{number}.csv" for number in itertools.count(1))
             copy = next(name for name in names if not name.exists())
-            write_text(copy, table.read_text(encoding="utf-8-sig"))
+            with replacing(copy) as file:
+                file.write(table.read_bytes())
             self._printer.line(
                 f"Note: ticks or remarks of yours belong to {lost:,} event{'s' * (lost > 1)} that these settings do not"
                 f" find; the earlier table is kept as {copy}."
