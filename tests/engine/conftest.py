@@ -6,13 +6,17 @@ import importlib.util
 import json
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
+from napari_tarrow.engine import threads
 from napari_tarrow.engine.models import TimeArrowNet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -20,6 +24,18 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 @pytest.fixture(scope="session")
 def golden() -> Golden:
     return Golden()
+
+
+@pytest.fixture
+def busy_core(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Two threads that nobody has asked for, and one core for them."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "_measured", lambda counts: {count: 0.1 * count**5 for count in counts})
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 class Golden:

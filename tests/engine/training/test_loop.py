@@ -48,6 +48,17 @@ def folder_of(updates: Iterable[Update]) -> Path:
     return next(u.run_folder for u in updates if isinstance(u, Started))
 
 
+@pytest.mark.usefixtures("busy_core")
+def test_beside_other_programs_a_run_takes_fewer_threads_and_says_so_once(tiny: Make) -> None:
+    told = []
+    for update in train(tiny()):
+        assert torch.get_num_threads() == 1
+        told += [update.text] if isinstance(update, Notice) and "threads" in update.text else []
+    assert torch.get_num_threads() == 2
+    assert len(told) == 1
+    assert "1 of 2 threads" in told[0]
+
+
 def test_a_run_yields_its_updates_in_order_and_leaves_a_usable_folder(tiny: Make) -> None:
     updates = list(train(tiny()))
     kinds = [type(u) for u in updates if not isinstance(u, Progress | Notice)]

@@ -19,6 +19,7 @@ from ..devices import choose_device, describe, free_memory, give_memory_back, ke
 from ..errors import NotEnoughMemoryError, UserError
 from ..files import check_writable, in_words, sweep, user_path
 from ..movies import PreparedMovie, fingerprint
+from ..threads import Threads
 from .checkpoint import has_checkpoint
 from .control import Control, Interrupted
 from .dataset import Footage, open_dataset, open_footage
@@ -33,7 +34,7 @@ from .shown import Showcase, example_patches
 from .updates import CHANCE, CHANCE_LOSS, Finished, Metrics, Notice, Started, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from ..config import TrainConfig
@@ -148,7 +149,7 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
         keep_freed_memory()
     check_writable(user_path(config.outdir))
     model = new_network(config, footage.channels, device, filled_later=folder is not None and has_checkpoint(folder))
-    with open_dataset(config, footage, device) as data, contextlib.ExitStack() as ending:
+    with Threads(device) as threads, open_dataset(config, footage, device) as data, contextlib.ExitStack() as ending:
         batches = Batches(config, data, device)
 
         def heeded(step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -176,7 +177,14 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
         started = Started(folder, summary, session.epochs, session.steps, session.epoch, session.seconds_left, memory)
         told: tuple[Update, ...] = (started, *(Notice(text) for text in (*notices, *footage.notices)))
         with contextlib.closing(_drive(session, footage, control)) as updates:
-            yield from _watched(session, itertools.chain(told, updates))
+            yield from _watched(session, itertools.chain(told, _adapting(threads, updates)))
+
+
+def _adapting(threads: Threads, updates: Iterable[Update]) -> Iterator[Update]:
+    """Compute with as many threads as help; updates come often enough to ask."""
+    for update in updates:
+        yield from map(Notice, threads.adapt())
+        yield update
 
 
 def _watched(session: Session, updates: Iterator[Update]) -> Iterator[Update]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from ...devices import give_memory_back
+from ...threads import Threads
 from ..projections.projector import Projector, Window
 
 if TYPE_CHECKING:
@@ -164,16 +165,16 @@ def _blocks(
     chosen = range(movie.shape[0]) if frames is None else frames
     if places.repeated > 1:
         projector.leave(0, per_pixel=2 * places.repeated**2 * projector.shape[0] * np.dtype(dtype).itemsize)
-    try:
+    with contextlib.ExitStack() as ending:
+        ending.callback(give_memory_back)
+        threads = ending.enter_context(Threads(projector.device))
         for done, index in enumerate(chosen, 1):
             for window, block in projector.blocks(index):
                 y, x, values = places.place(window, block, dtype)
                 del block  # not held any longer while the next is made
                 last = window == projector.windows[-1]
-                notices = projector.take_notices()
+                notices = projector.take_notices() + threads.adapt()
                 yield EmbeddedBlock(index, y, x, values, last, done - (not last), len(chosen), notices)
-    finally:
-        give_memory_back()
 
 
 class Places:

@@ -11,6 +11,7 @@ from ...config import MapKind
 from ...errors import UserError
 from ...movies import sequences
 from ...options import hint
+from ...threads import Threads
 from ..projections.projector import ProjectionCache, Projector
 from .making import MapMaker, Recipe, frame_difference, on_movie_grid, on_prepared_grid
 
@@ -142,7 +143,8 @@ def _maps(
     maps = 1 if projector.shape[1:] == size else 3  # the last one, and where maps are enlarged, in one or two steps
     projector.leave(fixed + maps * _FLOAT * prod(size), per_pixel)
     last = {index: number for number, row in enumerate(rows) for index in row.frames}  # that needs the frame
-    with contextlib.closing(ProjectionCache(projector, _most_held(rows, last))) as cache:
+    cached = ProjectionCache(projector, _most_held(rows, last))
+    with contextlib.closing(cached) as cache, Threads(projector.device) as threads:
         for number, (frames, delta) in enumerate(rows):
 
             def block(t: int, window: Window, frames: tuple[int, ...] = frames) -> torch.Tensor:
@@ -155,7 +157,8 @@ def _maps(
             if recipe.kind == "evidence_change":
                 values *= frame_difference(movie, frames)
             map = on_movie_grid(values, movie).numpy()
-            yield AttributionMap(frames, map, number + 1, len(rows), delta, projector.take_notices())
+            notices = projector.take_notices() + threads.adapt()
+            yield AttributionMap(frames, map, number + 1, len(rows), delta, notices)
 
 
 def _most_held(rows: Sequence[_Row], last: Mapping[int, int]) -> int:
