@@ -332,6 +332,8 @@ def test_the_movie_is_never_replaced_by_its_maps(folder: Path, capsys: pytest.Ca
         tifffile.imwrite(folder / "frames" / f"t{index}.tif", frame)
     for output in ("frames", "frames/out"):
         assert "lies inside the movie" in refused(capsys, f"model frames -o {output}")
+    assert "holds the frames of a movie" in refused(capsys, "model movie.tif -o frames")
+    assert len(list((folder / "frames").iterdir())) == len(frames())
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")

@@ -61,6 +61,11 @@ class OutputFolder:
         if made_with in (output, *output.parents):
             raise UserError(f"{self.path} lies inside the model {model}. Choose another output.")
         there = self.there()
+        if not there and _holds_frames(output):
+            raise UserError(
+                f"{self.path} holds the frames of a movie, which could no longer be read with other files among them."
+                " Choose another output."
+            )
         if any(path.resolve() in (source, *source.parents) for path in there):
             raise UserError(f"The movie {movie} would be replaced by an output of this name. Choose another output.")
         if there and not overwrite:
@@ -110,6 +115,15 @@ class OutputFolder:
             raise UserError(
                 f"{self.path} cannot be filled ({error.strerror or error}). Close what is open of it, and run again."
             ) from error
+
+
+def _holds_frames(folder: Path) -> bool:
+    from ..engine.movies.folder import numbered_files
+
+    try:
+        return folder.is_dir() and len(numbered_files(folder)[0]) > 1
+    except UserError:
+        return False
 
 
 def _remove(path: Path) -> None:

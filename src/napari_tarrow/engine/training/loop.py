@@ -147,7 +147,7 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
     device, notices = choose_device(config.device, config.gpu)
     if device.type == "cpu":
         keep_freed_memory()
-    check_writable(user_path(config.outdir))
+    check_writable(folder or user_path(config.outdir))
     model = new_network(config, footage.channels, device, filled_later=folder is not None and has_checkpoint(folder))
     with Threads(device) as threads, open_dataset(config, footage, device) as data, contextlib.ExitStack() as ending:
         batches = Batches(config, data, device)
