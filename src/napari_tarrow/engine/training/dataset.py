@@ -240,10 +240,11 @@ def _check_clips(
             f"{len(split_range(longest.shape[0], split))} from {split[0]:g} to {split[1]:g}" for split in splits
         )
         need = (config.clip_frames - 1) * delta + 1
+        more = f"n_images (now {config.n_images}), or " if config.n_images else ""
         raise UserError(
             f"{longest.movie.name} has no clip for {what} at delta {delta}: {config.clip_frames} frames {delta} apart"
             f" span {need} frames, and its {longest.shape[0]} frames leave {frames} for {what}. Use a smaller delta"
-            f" or clip, or a longer split_{'train' if what == 'training' else 'val'}."
+            f" or clip, or {more}a longer split_{'train' if what == 'training' else 'val'}."
         )
 
 
