@@ -85,7 +85,7 @@ def _options(case: str, device: torch.device, batchsize: int | None) -> dict[str
     return options | ({"batchsize": batchsize} if batchsize else {})
 
 
-class _Training:
+class Training:
     """The parts of a training step on the bundled movie."""
 
     def __init__(self, case: str, precision: str, device: torch.device, batchsize: int | None) -> None:
@@ -156,7 +156,7 @@ class _Training:
 
 
 def _step(case: str, precision: str, device: torch.device, arguments: argparse.Namespace) -> None:
-    training = _Training(case, precision, device, arguments.batchsize)
+    training = Training(case, precision, device, arguments.batchsize)
     shares: list[dict[str, float]] = []
     work = {"whole": training.whole, "bare": training.bare, "stages": lambda: shares.append(training.stages())}
     if device.type == "cuda":
@@ -254,7 +254,7 @@ def _process(kind: str, source: Path, case: str, precision: str, arguments: argp
 def _one(kind: str, case: str, precision: str, device: torch.device, arguments: argparse.Namespace) -> dict[str, float]:
     """Measure whole steps, embedding and maps in this process: the shortest of two, after one to warm up."""
     if kind == "ours":
-        work = {"step": _Training(case, precision, device, arguments.batchsize).whole, **_using(case, device)}
+        work = {"step": Training(case, precision, device, arguments.batchsize).whole, **_using(case, device)}
     else:
         work = _of_reference(case, device, arguments)
     return {name: min(values) for name, values in in_turns(work, 2, device).items()}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import statistics
 import time
 from typing import TYPE_CHECKING
 
@@ -15,9 +13,10 @@ if TYPE_CHECKING:
 
 # Fewer threads have to be so many times as fast to be taken: with none busy, results are those of all threads.
 _WORTH_IT = 1.2
-_ROUNDS, _OPERATIONS = 3, 20
-_ELEMENTS = 2**17  # per thread and operation: some 0.1 ms
-_SECONDS_BETWEEN, _SHARE = 2.0, 0.02  # looks take at most this share of the time
+_ROUNDS, _OPERATIONS = 8, 10  # in all some 40 ms, several turns of a core between programs
+_ELEMENTS = 2**18  # per thread and operation: some 0.1 ms
+_ENOUGH = 0.3  # seconds, after which two rounds will do
+_SECONDS_BETWEEN, _SHARE = 4.0, 0.02  # looks take at most this share of the time
 _SECONDS_TO_DOUBT = 0.2
 
 
@@ -99,18 +98,21 @@ def _best(seconds: Mapping[int, float]) -> int:
 
 
 def _measured(counts: tuple[int, ...]) -> dict[int, float]:
-    """Return the seconds that the same work takes with each number of threads; medians, in turns."""
+    """Return the seconds that the same work takes with each number of threads; sums, in turns."""
     work, before = _work(max(counts)), torch.get_num_threads()
-    seconds: dict[int, list[float]] = {count: [] for count in counts}
-    for _, count in itertools.product(range(_ROUNDS), counts):
-        torch.set_num_threads(count)
-        work()  # threads are made anew when their number changes
-        begin = time.perf_counter()
-        for _ in range(_OPERATIONS):
-            work()
-        seconds[count].append(time.perf_counter() - begin)
+    seconds = dict.fromkeys(counts, 0.0)
+    for number in range(_ROUNDS):
+        if number >= 2 and sum(seconds.values()) > _ENOUGH:
+            break
+        for count in counts:
+            torch.set_num_threads(count)
+            work()  # threads are made anew when their number changes
+            begin = time.perf_counter()
+            for _ in range(_OPERATIONS):
+                work()
+            seconds[count] += time.perf_counter() - begin
     torch.set_num_threads(before)
-    return {count: statistics.median(taken) for count, taken in seconds.items()}
+    return seconds
 
 
 def _work(threads: int) -> Callable[[], object]:
