@@ -27,15 +27,20 @@ def golden() -> Golden:
 
 
 @pytest.fixture
-def busy_core(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Two threads that nobody has asked for, and one core for them."""
+def unasked_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let nobody say how many threads compute, and leave torch as it was."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    monkeypatch.setattr(threads, "_measured", lambda counts: {count: 0.1 * count**5 for count in counts})
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def busy_core(unasked_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads, and one core for them."""
+    monkeypatch.setattr(threads, "_measured", lambda counts: {count: 0.1 * count**5 for count in counts})
+    torch.set_num_threads(2)
 
 
 class Golden:

@@ -27,26 +27,19 @@ class Machine:
         self.looks += 1
         return {count: 0.01 if count > self.free else 0.002 / count for count in counts}
 
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
     def wait(self, seconds: float) -> None:
         self.seconds += seconds
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
-    """Four threads that nobody has asked for."""
+def machine(unasked_threads: None, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """Four threads."""
     machine = Machine()
     monkeypatch.setattr(threads, "_measured", machine.measured)
-    monkeypatch.setattr(threads.time, "sleep", machine.sleep)
+    monkeypatch.setattr(threads.time, "sleep", machine.wait)
     monkeypatch.setattr(threads.time, "perf_counter", lambda: machine.seconds)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
-    before = torch.get_num_threads()
     torch.set_num_threads(4)
-    yield machine
-    torch.set_num_threads(before)
+    return machine
 
 
 def test_all_threads_compute_on_an_idle_machine(machine: Machine) -> None:
