@@ -53,15 +53,12 @@ class OutputFolder:
         ------
         UserError
         """
+        from ..engine.inference.stores import check_apart
+
         check_writable(self.path)
-        source, output = user_path(movie).resolve(), self.path.resolve()
-        if source.is_dir() and (output == source or source in output.parents):
-            raise UserError(f"{self.path} lies inside the movie {movie}. Choose another output.")
-        made_with = user_path(model).resolve()
-        if made_with in (output, *output.parents):
-            raise UserError(f"{self.path} lies inside the model {model}. Choose another output.")
-        there = self.there()
-        if not there and _holds_frames(output):
+        check_apart(self.path, [("movie", movie), ("model", model)], may_hold=True)
+        there, source = self.there(), user_path(movie).resolve()
+        if not there and _holds_frames(self.path):
             raise UserError(
                 f"{self.path} holds the frames of a movie, which could no longer be read with other files among them."
                 " Choose another output."

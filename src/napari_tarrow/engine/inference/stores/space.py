@@ -38,7 +38,7 @@ def check_space(path: Path, needed: int, advice: str = "") -> None:
         )
 
 
-def check_apart(path: Path, sources: Iterable[tuple[str, str | Path]]) -> None:
+def check_apart(path: Path, sources: Iterable[tuple[str, str | Path]], *, may_hold: bool = False) -> None:
     """Refuse an output that would lie in, or take the place of, what it is made from.
 
     Parameters
@@ -47,6 +47,8 @@ def check_apart(path: Path, sources: Iterable[tuple[str, str | Path]]) -> None:
         The output.
     sources
         What each is called in the sentence, and its path: ``("movie", "cells.tif")``.
+    may_hold
+        Whether the output is a folder that stays, in which a source may lie.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def check_apart(path: Path, sources: Iterable[tuple[str, str | Path]]) -> None:
             raise UserError(f"{path} is the {name} itself. Choose another output.")
         if place in output.parents:
             raise UserError(f"{path} lies inside the {name} {source}. Choose an output elsewhere.")
-        if output in place.parents:
+        if output in place.parents and not may_hold:
             raise UserError(f"{path} holds the {name} {source}. Choose another output.")
 
 
