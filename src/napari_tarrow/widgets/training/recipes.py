@@ -109,7 +109,7 @@ _NETWORK = {
 def file_of(path: str | None, movie: Movie, config: TrainConfig, *, exact: bool = False) -> str | None:
     """Return `path` if the file there is the movie of a layer that says it came from it.
 
-    Sizes and frame numbers are compared, and with `exact` the fingerprints, for which a few frames are read.
+    Sizes and frame numbers are compared, and with `exact` the fingerprints, for which frames are read.
     """
     if not path or not Path(path).exists():
         return None
