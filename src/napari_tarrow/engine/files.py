@@ -260,6 +260,10 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+# The reference writes tuples into train_args.yaml; as lists they are plain values, like all that is read here.
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_yaml_seq)
+
+
 def _explained(error: OSError, path: Path) -> UserError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UserError(f"The disk is full: {path} could not be written. Free some space or choose another folder.")

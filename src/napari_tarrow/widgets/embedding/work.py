@@ -120,11 +120,10 @@ def compute_embedding(order: EmbeddingOrder, stopping: threading.Event) -> Itera
     opened = open_model_and_movie(order.folder, order.movie, order.device)
     dtype: Literal["float16", "float32"] = "float32" if order.store is None else "float16"
     plan = plan_embedding(opened.network, opened.movie, layer=order.layer, dtype=dtype)
-    kept = _Kept(order, plan)
     n_frames, _, height, width = plan.shape
-    colours = roomy((n_frames, COLOURS + 1, height, width), np.uint8)
-    yield EmbeddingBegun(kept.shown, colours, opened.fingerprint, opened.notices)
-    with contextlib.closing(kept):
+    with contextlib.closing(_Kept(order, plan)) as kept:
+        colours = roomy((n_frames, COLOURS + 1, height, width), np.uint8)
+        yield EmbeddingBegun(kept.shown, colours, opened.fingerprint, opened.notices)
         yield from _frames(order, plan, kept, colours, stopping)
 
 

@@ -76,8 +76,8 @@ def reference(tmp_path):
     write_model(folder, network(backbone="unet", n_features=32))
     arguments = {
         "input_train": ["/data/hela/01", "/data/hela/02"],
-        "split_train": [0.1, 0.5, 0.6, 1.0],
-        "split_val": [[0.0, 0.1]],
+        "split_train": ((0.1, 0.5), (0.6, 1.0)),  # tuples, which YAML of its own does not know
+        "split_val": ([0.0, 0.1],),
         "delta": [4],
         "epochs": 200,
         "train_samples_per_epoch": 50000,

@@ -111,13 +111,28 @@ def test_a_store_is_gone_on_with_at_the_missing_frames(tmp_path: Path) -> None:
     np.testing.assert_array_equal([part.values for part in stored_parts(store)], VALUES)
 
 
-def test_one_without_a_finished_frame_goes_when_it_is_closed(tmp_path: Path) -> None:
+def test_one_without_a_finished_frame_goes_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened(tmp_path / "new.zarr").close()
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("napari_tarrow.engine.files._hold", lambda file: True)  # a disk without locks
     store, other = opened(tmp_path / "out.zarr"), opened(tmp_path / "out.zarr")
     other.write(2, VALUES[2])
     store.close()  # another process has finished a frame
     assert opened(tmp_path / "out.zarr").missing == (0, 1, 3)
-    opened(tmp_path / "new.zarr").close()
-    assert not (tmp_path / "new.zarr").exists()
+
+
+@pytest.mark.parametrize("settings", [{}, {"layer": 1, "overwrite": True}])
+def test_while_one_is_filled_no_other_process_writes_into_it(settings: dict[str, Any], tmp_path: Path) -> None:
+    store = filled(tmp_path / "out.zarr", (0,))
+    with pytest.raises(UserError, match="Another run is writing"):
+        opened(tmp_path / "out.zarr", **settings)
+    for frame in (1, 2, 3):
+        store.write(frame, VALUES[frame])
+    assert opened(tmp_path / "out.zarr").missing == ()  # one that is whole may be read by all
+    store.close()
+    opened(tmp_path / "out.zarr", **settings).close()
 
 
 @pytest.mark.parametrize(
@@ -157,7 +172,7 @@ def test_overwriting_replaces_other_settings_and_goes_on_with_the_same(tmp_path:
     store = opened(path, overwrite=True, layer=1)
     assert store.missing == (0, 1, 2, 3)
     assert not list((path / "0").rglob("c/*"))
-    assert [one.name for one in tmp_path.iterdir()] == ["out.zarr"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == [".out.zarr.lock", "out.zarr"]
 
 
 def test_what_is_not_ours_is_never_touched(tmp_path: Path) -> None:

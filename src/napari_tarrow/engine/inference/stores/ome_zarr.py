@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import UserError
-from ...files import make_folder, user_path, writing
+from ...files import make_folder, only_one, user_path, writing
 from .assembly import Assembly
 from .calibration import Calibration
 from .ledger import Ledger, read_ledger
@@ -42,10 +42,10 @@ class ZarrStore:
     dtype : numpy.dtype
     """
 
-    def __init__(self, path: Path, ledger: Ledger) -> None:
+    def __init__(self, path: Path, ledger: Ledger, ending: contextlib.ExitStack) -> None:
         self.path = path
         self._array = _array(path)
-        self._ledger = ledger
+        self._ledger, self._ending = ledger, ending
         self.shape: tuple[int, int, int, int] = self._array.shape
         self.dtype = np.dtype(self._array.dtype)
         self._frame, self._assembly = -1, self._empty()
@@ -116,9 +116,10 @@ class ZarrStore:
 
     def close(self) -> None:
         """End writing: every finished frame is on the disk already, and an output without one goes."""
-        known = read_ledger(self._ledger.path)  # another process may have finished some
-        if known is not None and not known.finished:
-            shutil.rmtree(self.path, ignore_errors=True)
+        with self._ending:
+            known = read_ledger(self._ledger.path)  # where a disk knows no locks, another process may be at it
+            if known is not None and not known.finished:
+                shutil.rmtree(self.path, ignore_errors=True)
 
     def _empty(self) -> Assembly:
         height, width = self._array.chunks[2:]
@@ -172,26 +173,38 @@ def open_store(
     Raises
     ------
     UserError
-        If something else is there, an output of other settings that may not be replaced, or a damaged one; or if the
-        disk has less free than the missing frames may take.
+        If something else is there, an output of other settings that may not be replaced, or a damaged one; if the
+        disk has less free than the missing frames may take; or if another process is writing it.
     """
     path = user_path(path)
     settings = {**settings, "shape": list(shape), "dtype": np.dtype(dtype).name, "ome_zarr": version}
-    ledger = _ours(path)
-    if ledger and (difference := ledger.difference(settings)):
-        if not overwrite:
-            raise UserError(f"{path} was made {difference}. Choose another output, or give --overwrite to replace it.")
-        besides -= stored_bytes(path)
-        ledger = None
-    lacking = shape[0] if ledger is None else len(ledger.missing)
     frame = int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(dtype).itemsize
-    check_space(path, lacking * frame + besides, advice)
-    if ledger is None:
-        told = {"settings": settings, **(about or {})}
-        _create(path, shape, dtype, version, calibration or Calibration(), told)
-        ledger = _ours(path)
-        assert ledger is not None
-    return ZarrStore(path, ledger)
+
+    def usable() -> Ledger | None:
+        """Return the ledger to go on with, None where a new image is to be made; refuse what may not be."""
+        ledger, freed = _ours(path), 0
+        if ledger and (difference := ledger.difference(settings)):
+            if not overwrite:
+                raise UserError(
+                    f"{path} was made {difference}. Choose another output, or give --overwrite to replace it."
+                )
+            ledger, freed = None, stored_bytes(path)
+        if lacking := shape[0] if ledger is None else len(ledger.missing):
+            check_space(path, lacking * frame + besides - freed, advice)
+        return ledger
+
+    if (ledger := usable()) is not None and not ledger.missing:
+        return ZarrStore(path, ledger, contextlib.ExitStack())
+    make_folder(path.parent)
+    beside = path.with_name(f".{path.name}.part")
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(only_one(beside, path))
+        if (ledger := usable()) is None:  # nobody else changes it from now on
+            told = {"settings": settings, **(about or {})}
+            _create(path, beside, shape, dtype, version, calibration or Calibration(), told)
+            ledger = _ours(path)
+            assert ledger is not None
+        return ZarrStore(path, ledger, undo.pop_all())
 
 
 def _ours(path: Path) -> Ledger | None:
@@ -212,6 +225,7 @@ def _ours(path: Path) -> Ledger | None:
 
 def _create(
     path: Path,
+    beside: Path,
     shape: tuple[int, int, int, int],
     dtype: Any,
     version: Version,
@@ -221,8 +235,6 @@ def _create(
     """Make the image beside its place, with metadata and an empty ledger, and rename it: it is whole or absent."""
     import zarr
 
-    make_folder(path.parent)
-    beside = path.with_name(f".{path.name}.part")
     with writing(path):
         _remove(beside)
         if path.exists():
