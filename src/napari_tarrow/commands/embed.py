@@ -121,7 +121,9 @@ class _Job:
 
         config = self._config
         trained, movie = open_use(config, self._printer)
-        labels = open_labels(config.labels, movie.movie, n_images=config.n_images) if config.labels else None
+        labels = None
+        if config.labels:
+            labels = open_labels(config.labels, movie.movie, n_images=config.n_images, axes=config.axes)
         whole = self._targets.tif or self._targets.image is None
         dtype: Literal["float16", "float32"] = config.dtype or ("float32" if whole else "float16")
         plan = plan_embedding(

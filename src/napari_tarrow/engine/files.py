@@ -259,9 +259,12 @@ class _Loader(yaml.SafeLoader):
                 raise _RepeatedNameError(name)
         return super().construct_mapping(node, deep=deep)
 
+    def construct_tuple(self, node: yaml.SequenceNode) -> list[Any]:
+        """Read a tuple, which the reference writes into train_args.yaml, as a list: a plain value like all others."""
+        return self.construct_sequence(node, deep=True)
 
-# The reference writes tuples into train_args.yaml; as lists they are plain values, like all that is read here.
-_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_yaml_seq)
+
+_Loader.add_constructor("tag:yaml.org,2002:python/tuple", _Loader.construct_tuple)
 
 
 def _explained(error: OSError, path: Path) -> UserError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-_LARGEST = 10**9  # number of any frame
+_TOO_LARGE = 10**18  # for the number of a frame
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,17 @@ class CsvRow:
         return value
 
     def frame_number(self, name: str) -> int:
-        """Return a whole number from 0 on.
+        """Return a whole number of at most 18 digits.
 
         Raises
         ------
         UserError
             If the cell holds anything else.
         """
-        value = self.number(name)
-        if not value.is_integer() or not 0 <= value <= _LARGEST:
-            raise self.wrong(name, "a whole number from 0 on")
+        text = self.cells[name]
+        value = int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else self.number(name)
+        if value != int(value) or abs(value) >= _TOO_LARGE:
+            raise self.wrong(name, "a whole number of at most 18 digits")
         return int(value)
 
     def wrong(self, name: str, wanted: str) -> UserError:
@@ -91,7 +93,8 @@ def read_rows(path: str | Path, needed: Sequence[str], known: Sequence[str] = ()
     Returns
     -------
     columns : list of str
-        Their names: those asked for as they were asked for, all others as they stand in the file.
+        Their names: those asked for as they were asked for, all others as they stand in the file; ``column 8`` where
+        the eighth has none but holds something.
     rows : list of CsvRow
         Without empty lines.
 
@@ -104,8 +107,6 @@ def read_rows(path: str | Path, needed: Sequence[str], known: Sequence[str] = ()
     path = user_path(path)
     text = _text(path)
     first = next((line for line in text.splitlines() if line.strip()), "")
-    if not first:
-        raise UserError(f"{path} is empty. Its first line has to name the columns: {','.join(needed)}.")
     delimiter = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
@@ -113,7 +114,12 @@ def read_rows(path: str | Path, needed: Sequence[str], known: Sequence[str] = ()
     except csv.Error as error:
         raise UserError(f"{path}, line {reader.line_num} is no line of a table ({error}). Save it as csv.") from error
     filled = [(line, cells) for line, cells in found if any(cells)]
-    columns = _columns(path, filled[0][1], needed, known)
+    if not filled:
+        raise UserError(f"{path} is empty. Its first line has to name the columns: {','.join(needed)}.")
+    names = filled[0][1]
+    for place in {place for _, cells in filled for place, cell in enumerate(cells[: len(names)]) if cell}:
+        names[place] = names[place] or f"column {place + 1}"
+    columns = _columns(path, names, needed, known)
     return columns, [_row(path, line, columns, cells, delimiter != ",") for line, cells in filled[1:]]
 
 

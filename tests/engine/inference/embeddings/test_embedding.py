@@ -89,6 +89,17 @@ def test_half_precision_is_the_rounded_result(model, monkeypatch, tile):
         np.testing.assert_array_equal(half.embedding, full.embedding.astype(np.float16))
 
 
+def test_what_half_precision_cannot_hold_is_cut_and_told_once(model):
+    movie = as_it_is(1e7 * torch.rand((3, 1, 16, 16)))
+    full = np.stack([one.embedding for one in embed(model, movie)])
+    halves = list(embed(model, movie, dtype="float16"))
+
+    assert np.abs(full).max() > 65504
+    np.testing.assert_array_equal([one.embedding for one in halves], full.clip(-65504, 65504).astype(np.float16))
+    assert [len(one.notices) for one in halves] == [1, 0, 0]
+    assert "larger than float16 holds" in halves[0].notices[0]
+
+
 @pytest.mark.parametrize("tile", [None, 32])
 @pytest.mark.parametrize("subsample", [1, 3])
 @pytest.mark.parametrize("backbone", ["unet_16fmaps", "lnet", "resnet32"])

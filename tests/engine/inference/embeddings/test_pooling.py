@@ -139,6 +139,25 @@ def test_labels_of_another_movie_are_refused(shape: tuple[int, ...], said: str) 
         open_labels(np.zeros(shape, np.uint16), movie)
 
 
+def test_labels_of_other_frames_are_refused() -> None:
+    movie = open_movie(np.zeros((4, 22, 31), np.uint8), frame_numbers=[0, 1, 2, 4])
+    labels = open_movie(np.zeros((4, 22, 31), np.uint16), frame_numbers=[0, 1, 3, 4])
+    with pytest.raises(UserError, match="go on with frame 3 where the movie goes on with frame 2"):
+        open_labels(labels, movie)
+    for numbers in ([0, 1, 2, 3], [1, 2, 3, 5]):  # a stack of its own, and the same gaps
+        open_labels(open_movie(np.zeros((4, 22, 31), np.uint16), frame_numbers=numbers), movie)
+
+
+def test_labels_whose_axes_are_wrong_are_read_as_the_movie_is(tmp_path: Path) -> None:
+    movie = open_movie(np.zeros((2, 22, 31), np.uint8))
+    tifffile.imwrite(tmp_path / "labels.tif", np.stack([LABELS, LABELS]).astype(np.uint16), metadata={"axes": "ZYX"})
+    with pytest.raises(UserError, match="axes"):
+        open_labels(tmp_path / "labels.tif", movie)
+    for axes in ("TYX", "tcyx"):
+        labels = open_labels(tmp_path / "labels.tif", movie, axes=axes)
+        np.testing.assert_array_equal(read_labels(labels, 1), LABELS)
+
+
 def test_labels_keep_their_numbers_in_every_type(tmp_path: Path) -> None:
     movie = open_movie(np.zeros((2, 22, 31), np.uint8))
     for dtype in (np.uint16, np.int32, np.int64, np.float32, np.uint64):

@@ -10,7 +10,7 @@ import pytest
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference.events.events import Event
-from napari_tarrow.engine.inference.events.table import EventTable, read_events, write_events
+from napari_tarrow.engine.inference.events.table import EventTable, lost_remarks, read_events, write_events
 
 EVENTS = [
     Event(12, 30.25, 7.5, 2.5, (12, 13)),
@@ -82,6 +82,24 @@ def test_a_user_s_column_and_ticks_survive_a_rewrite_in_another_order_and_with_o
     table = read_events(path)
     assert table.other == {"note": ("", "a speck", "mitosis, sure")}
     assert (table.true, table.above) == ((None, False, True), (True, True, False))
+
+
+def test_remarks_beside_the_table_survive_without_a_heading(path):
+    write_events(path, EVENTS)
+    head, first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([f"{head},,", f"{first},,debris!", *(f"{line},," for line in others)]) + "\n")
+
+    assert lost_remarks(path, EVENTS[1:]) == 1
+    write_events(path, EVENTS[::-1])
+    assert read_events(path).other == {"column 9": ("",) * (len(EVENTS) - 1) + ("debris!",)}
+
+
+@pytest.mark.parametrize("frame", [-7, 1690000000, 10**18 - 2])
+def test_large_and_negative_frame_numbers_are_kept(path, frame):
+    events = (Event(frame, 1.0, 2.0, 3.0, (frame, frame + 1)),)
+    write_events(path, events)
+
+    assert read_events(path).events == events
 
 
 def test_new_ticks_replace_old_ones_and_leave_the_threshold(path):
@@ -180,9 +198,9 @@ def test_answers_are_read_as_spreadsheets_write_them(path, words, answers):
         ("frame,y,x,score\n1,2,3,4\n1,2,left,4\n", "line 3: x is 'left', but has to be a number. Correct the file."),
         ("frame,y,x,score\n\n1,,3,4\n", "line 3: y is empty, but has to be a number."),
         ("frame,y,x,score\n1,2,3,nan\n", "line 2: score is 'nan', but has to be a number."),
-        ("frame,y,x,score\n1.5,2,3,4\n", "line 2: frame is '1.5', but has to be a whole number from 0 on."),
-        ("frame,y,x,score\n-1,2,3,4\n", "line 2: frame is '-1', but has to be a whole number from 0 on."),
-        ("frame,y,x,score\n1e300,2,3,4\n", "line 2: frame is '1e300', but has to be a whole number from 0 on."),
+        (",,,\n,,\n", "is empty."),
+        ("frame,y,x,score\n1.5,2,3,4\n", "line 2: frame is '1.5', but has to be a whole number of at most 18 digits."),
+        ("frame,y,x,score\n1e300,2,3,4\n", "line 2: frame is '1e300', but has to be a whole number of at most 18"),
         ("frame,y,x,score\n1,2,3,4,5\n", "line 2 has 5 values, but there are 4 columns."),
         ("frame,y,x,score,pair\n1,2,3,4,12-Dec\n", "line 2: pair is '12-Dec', but has to be two frame numbers"),
         ("frame,y,x,score,true\n1,2,3,4,perhaps\n", "line 2: true is 'perhaps', but has to be yes, no or empty."),

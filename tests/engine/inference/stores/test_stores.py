@@ -111,9 +111,7 @@ def test_a_store_is_gone_on_with_at_the_missing_frames(tmp_path: Path) -> None:
     np.testing.assert_array_equal([part.values for part in stored_parts(store)], VALUES)
 
 
-def test_one_without_a_finished_frame_goes_when_it_is_closed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_without_a_finished_frame_goes_when_it_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened(tmp_path / "new.zarr").close()
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr("napari_tarrow.engine.files._hold", lambda file: True)  # a disk without locks

@@ -25,6 +25,12 @@ __all__ = ["EmbeddedBlock", "EmbeddedFrame", "embed", "embed_blocks"]
 Grid = Literal["movie", "network"]
 Precision = Literal["float16", "float32"]
 
+_LARGEST_HALF = torch.finfo(torch.float16).max
+_CUT = (
+    f"Some values of the embedding are larger than float16 holds: they are cut to {_LARGEST_HALF:,.0f}. Float32 keeps"
+    " them; or remove what is far too bright in the movie."
+)
+
 
 @dataclass(frozen=True)
 class EmbeddedFrame:
@@ -168,12 +174,17 @@ def _blocks(
     with contextlib.ExitStack() as ending:
         ending.callback(give_memory_back)
         threads = ending.enter_context(Threads(projector.device))
+        cut = False
         for done, index in enumerate(chosen, 1):
             for window, block in projector.blocks(index):
+                notices = projector.take_notices() + threads.adapt()
+                if dtype == "float16" and max(map(abs, map(float, block.aminmax()))) > _LARGEST_HALF:
+                    block = block.clamp(-_LARGEST_HALF, _LARGEST_HALF)
+                    notices += (_CUT,) * (not cut)
+                    cut = True
                 y, x, values = places.place(window, block, dtype)
                 del block  # not held any longer while the next is made
                 last = window == projector.windows[-1]
-                notices = projector.take_notices() + threads.adapt()
                 yield EmbeddedBlock(index, y, x, values, last, done - (not last), len(chosen), notices)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class FramePool:
             self._sums[objects, column] += np.add.reduceat(plane.astype(np.float64), starts)
 
 
-def open_labels(source: Any, movie: Movie, *, n_images: int | None = None) -> Movie:
+def open_labels(source: Any, movie: Movie, *, n_images: int | None = None, axes: str | None = None) -> Movie:
     """Open the labels of a movie's objects.
 
     Parameters
@@ -98,15 +99,15 @@ def open_labels(source: Any, movie: Movie, *, n_images: int | None = None) -> Mo
         Whole numbers, one channel; 0 is background.
     movie : Movie
         What they belong to.
-    n_images : int, optional
-        As the movie was opened with.
+    n_images, axes : optional
+        As the movie was opened with; the axes hold for labels that say nothing useful of their own.
 
     Raises
     ------
     UserError
-        If they cannot be read, or differ from the movie in frames or size.
+        If they cannot be read, or differ from the movie in frames, gaps between them, or size.
     """
-    labels = open_movie(source, n_images=n_images)
+    labels = _opened(source, n_images, axes)
     if labels.shape[2:] != movie.shape[2:]:
         own, wanted = (" x ".join(map(str, one.shape[2:])) for one in (labels, movie))
         raise UserError(f"The labels {labels.name} are {own}, the movie is {wanted} pixels. Give labels of this movie.")
@@ -115,7 +116,24 @@ def open_labels(source: Any, movie: Movie, *, n_images: int | None = None) -> Mo
             f"The labels {labels.name} have {len(labels)} frames, the movie has {len(movie)}."
             " Give labels of this movie."
         )
+    steps, wanted_steps = (np.diff(one.frame_numbers) for one in (labels, movie))
+    if len(set(steps.tolist())) > 1 and (different := np.flatnonzero(steps != wanted_steps)).size:
+        own, wanted = (one.frame_numbers[different[0] + 1] for one in (labels, movie))
+        raise UserError(
+            f"The labels {labels.name} go on with frame {own} where the movie goes on with frame {wanted}."
+            " Give labels of the movie's frames."
+        )
     return labels
+
+
+def _opened(source: Any, n_images: int | None, axes: str | None) -> Movie:
+    try:
+        return open_movie(source, n_images=n_images)
+    except UserError:
+        if axes:
+            with contextlib.suppress(UserError):
+                return open_movie(source, n_images=n_images, axes=axes.upper().replace("C", ""))
+        raise
 
 
 def read_labels(labels: Movie, index: int) -> Array:

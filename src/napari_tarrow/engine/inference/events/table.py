@@ -173,7 +173,7 @@ def _pair(row: CsvRow, frame: int) -> tuple[int, int]:
     text = row.cells.get("pair", "")
     if not text:
         return frame, frame + 1
-    if not (found := re.fullmatch(r"(\d{1,9})\s*-\s*(\d{1,9})", text)):
+    if not (found := re.fullmatch(r"(-?\d{1,18})\s*-\s*(-?\d{1,18})", text)):
         raise row.wrong("pair", "two frame numbers such as 12-13 (spreadsheets take that for a date; it may be empty)")
     return int(found[1]), int(found[2])
 
