@@ -221,6 +221,34 @@ def test_what_is_there_is_replaced_only_when_asked_and_ticks_survive(
     assert "Note: ticks" not in capsys.readouterr().out
 
 
+def test_where_old_outputs_cannot_be_moved_both_old_and_new_are_kept(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("--delta 2") == 0
+    before = {path: (folder / "out" / path).read_bytes() for path in written()}
+    replace = Path.replace
+
+    def open_elsewhere(path: Path, place: Path) -> Path:
+        if path == Path("out/maps_delta2.tif"):
+            raise PermissionError(13, "Permission denied")
+        return replace(path, place)
+
+    monkeypatch.setattr(Path, "replace", open_elsewhere)
+    assert "what was made is kept in out/not_placed_1." in refused(capsys, "model movie.tif -o out --overwrite")
+    assert {path: (folder / "out" / path).read_bytes() for path in before} == before
+    assert written() == sorted([*before, "not_placed_1"])
+    kept = sorted(path.name for path in Path("out/not_placed_1").iterdir())
+    assert kept == ["attribution.yaml", "events.csv", "events.png", "maps_delta1.tif"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names there are bytes")
+def test_a_movie_whose_name_no_font_can_draw(folder: Path) -> None:
+    name = os.fsdecode(b"Z\xe4hl.tif")
+    (folder / "movie.tif").rename(folder / name)
+    assert main(["model", name, "-o", "out", "--device", "cpu"]) == 0
+    assert "events.png" in written()
+
+
 def test_ticks_of_events_that_other_settings_do_not_find_are_kept_beside(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -116,19 +116,20 @@ class _Job:
         self._draw(files, events, threshold, radius)
         write_yaml(output.work / _RECORD, record)
         self._keep_remarks(events)
-        write_events(output.path / _EVENTS, events, threshold=threshold)  # keeps ticks of the table that is there
-        output.put(keep=[_EVENTS])
+        if (table := output.path / _EVENTS).is_file():  # its ticks are kept
+            shutil.copyfile(table, output.work / _EVENTS)
+        write_events(output.work / _EVENTS, events, threshold=threshold)
+        output.put()
         self._say(events, threshold)
 
     def _keep_remarks(self, events: Sequence[Event]) -> None:
         """Keep a copy of the table that is there, if what a user said in it would be lost with its events."""
-        from ..engine.files import replacing
+        from ..engine.files import free_path, replacing
         from ..engine.inference.events.table import lost_remarks
 
         table = self._output.path / _EVENTS
         if lost := lost_remarks(table, events):
-            names = (self._output.path / f"events_before_{number}.csv" for number in itertools.count(1))
-            copy = next(name for name in names if not name.exists())
+            copy = free_path(self._output.path / "events_before.csv")
             with replacing(copy) as file:
                 file.write(table.read_bytes())
             self._printer.line(

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from ..engine.errors import UserError
-from ..engine.files import check_writable, make_folder, only_one, user_path
+from ..engine.files import check_writable, free_path, make_folder, only_one, user_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,24 +94,33 @@ class OutputFolder:
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 
-    def put(self, keep: Sequence[str] = ()) -> None:
-        """Move what was made into its place; what else is there of ours goes, but for names in `keep`.
+    def put(self) -> None:
+        """Move what was made into its place; what else is there of ours goes.
 
         Raises
         ------
         UserError
-            If something cannot be replaced, since another program has it open.
+            If something cannot be replaced, since another program has it open or it is somebody else's. Then all that
+            was there is as it was, and what was made is kept beside it.
         """
-        try:
-            for old in self.there():
-                if old.name not in keep:
-                    _remove(old)
-            for made in sorted(self.work.iterdir()):
-                made.replace(self.path / made.name)
-        except OSError as error:
-            raise UserError(
-                f"{self.path} cannot be filled ({error.strerror or error}). Close what is open of it, and run again."
-            ) from error
+        old, made = self.work / ".old", sorted(self.work.iterdir())
+        with contextlib.ExitStack() as undo:
+            try:
+                old.mkdir()
+                for path in self.there():
+                    _move(path, old, undo)
+                for path in made:
+                    _move(path, self.path, undo)
+            except OSError as error:
+                undo.close()
+                old.rmdir()
+                kept = free_path(self.path / "not_placed")
+                self.work.replace(kept)
+                raise UserError(
+                    f"{self.path} cannot be filled ({error.strerror or error}): what was made is kept in {kept}. Close"
+                    " what is open of the old outputs, and put it in their place."
+                ) from error
+            undo.pop_all()
 
 
 def _holds_frames(folder: Path) -> bool:
@@ -123,8 +132,7 @@ def _holds_frames(folder: Path) -> bool:
         return False
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
+def _move(path: Path, folder: Path, undo: contextlib.ExitStack) -> None:
+    place = folder / path.name
+    path.replace(place)
+    undo.callback(place.replace, path)

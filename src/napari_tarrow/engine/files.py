@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import sys
@@ -228,6 +229,12 @@ def make_folder(path: Path) -> None:
         raise _explained(error, path) from error
     if not os.access(path, os.W_OK):
         raise UserError(f"{path} cannot be written to. Choose another folder.")
+
+
+def free_path(path: Path) -> Path:
+    """Return the first of ``NAME_1``, ``NAME_2`` and so on beside `path` that is not there, its ending as it is."""
+    names = (path.with_name(f"{path.stem}_{number}{path.suffix}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
 
 
 def claim_folder(path: Path) -> bool:

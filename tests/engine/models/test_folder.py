@@ -174,6 +174,20 @@ def test_missing_files_are_named(folder, tmp_path):
         load_state(tmp_path / "nothing.pt")
 
 
+def test_a_folder_that_may_not_be_read_is_a_sentence(folder, monkeypatch):
+    with monkeypatch.context() as closed:
+        closed.setattr("os.access", lambda path, mode: False)
+        with pytest.raises(UserError, match="model_state.pt cannot be read. Check its rights."):
+            read_model(folder)
+
+    def no_search(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.is_file", no_search)
+    with pytest.raises(UserError, match=r"cannot be read \(Permission denied\). Check its rights."):
+        read_model(folder)
+
+
 def test_an_unknown_mode_is_a_programming_error(model):
     with pytest.raises(ValueError, match="no mode"):
         model(torch.rand(1, 2, 1, 8, 8), mode="logits")

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.models import BACKBONES, TimeArrowNet, pixel_head
 from napari_tarrow.engine.models.attribution import gradcam_weights
 from napari_tarrow.engine.models.spans import Span
@@ -109,6 +110,13 @@ def test_images_are_padded_centred_the_smaller_half_before(name, size, padding, 
 
     cut = whole[..., top : whole.shape[-2] - bottom, left : whole.shape[-1] - right]
     torch.testing.assert_close(backbone(x), whole if name == "resnet18" else cut)
+
+
+@pytest.mark.parametrize(("name", "size"), [("fpn_resnet", (5, 16)), ("resnet18", (32, 10))])
+def test_images_too_small_to_be_reflected_are_refused(name, size):
+    backbone = TimeArrowNet(name).backbone.eval()
+    with pytest.raises(UserError, match=rf"Images of {size[0]} x {size[1]} pixels are too small for this network"):
+        backbone(torch.rand(1, 1, *size))
 
 
 @settings(max_examples=4, deadline=None, derandomize=True)

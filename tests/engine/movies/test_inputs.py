@@ -39,6 +39,21 @@ def test_files_stay_where_they_were_given(tree):
     ]
 
 
+def test_names_with_digits_that_are_no_numbers(tmp_path):
+    for name in ("10²", "9", "10"):
+        (tmp_path / name).mkdir()
+    assert [path.split("/")[-1] for path in expand_inputs([str(tmp_path)], 1)] == ["9", "10", "10²"]
+
+
+def test_a_folder_that_may_not_be_read_is_a_sentence(tree, monkeypatch):
+    def closed(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("napari_tarrow.engine.movies.inputs.is_zarr", closed)
+    with pytest.raises(UserError, match=r"cannot be read \(Permission denied\). Check its rights."):
+        expand_inputs([str(tree)], 1)
+
+
 def test_nothing_found_is_said(tree):
     with pytest.raises(UserError, match="read_recursion_level"):
         expand_inputs([tree / "a" / "9"], 1)

@@ -178,6 +178,15 @@ def test_few_bright_spots_on_a_flat_background_do_not_explode():
         assert prepared(pixels, normalize=mode).frame(0).max() == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("value", "dtype"), [(999.99, np.float32), (1000003, np.uint32), (65535, np.uint16)])
+@pytest.mark.parametrize("subsample", [3, 5, 6, 17])
+def test_a_constant_frame_is_zero_at_every_resolution(value, dtype, subsample):
+    frames = np.random.default_rng(0).integers(900, 1100, (3, 51, 51)).astype(dtype)
+    frames[1] = value
+    prepared = PreparedMovie(open_movie(frames), Preparation(normalize="frame", subsample=subsample))
+    assert not prepared.frame(1).any()
+
+
 def test_some_constant_frames_are_fine_but_not_all():
     pixels = textured()
     pixels[4] = 17

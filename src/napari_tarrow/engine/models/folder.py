@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -126,6 +127,8 @@ def load(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist. Check the path.")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path} cannot be read. Check its rights.")
     damaged = f"{path} is damaged, cut short or not written by torch.save. Use another copy or checkpoint."
     if not zipfile.is_zipfile(path):
         raise UserError(damaged)
@@ -178,6 +181,13 @@ _CONVERT = (
 
 
 def _require(folder: Path, state: str) -> None:
+    try:
+        _require_files(folder, state)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read ({error.strerror or error}). Check its rights.") from error
+
+
+def _require_files(folder: Path, state: str) -> None:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder. Give the model folder, which holds {KWARGS} and {STATE}.")
     if not (folder / state).is_file():

@@ -30,7 +30,10 @@ def expand_inputs(paths: Sequence[str | Path], level: int) -> list[str]:
         if not path.exists():
             raise UserError(f"{path} does not exist. Check the path.")
     for _ in range(level):
-        found = [child for path in found for child in _children(path)]
+        try:
+            found = [child for path in found for child in _children(path)]
+        except OSError as error:
+            raise UserError(f"{error.filename} cannot be read ({error.strerror}). Check its rights.") from error
     if not found:
         given = ", ".join(map(str, paths)) or "The list of inputs"
         raise UserError(f"{given} holds no movies {level} folder level(s) down. Check read_recursion_level.")
@@ -46,4 +49,4 @@ def _children(path: Path) -> list[Path]:
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
     parts = re.split(r"(\d+)", path.name)
-    return [(1, int(part), part) if part.isdigit() else (0, 0, part.casefold()) for part in parts]
+    return [(1, int(part), part) if part.isdecimal() else (0, 0, part.casefold()) for part in parts]

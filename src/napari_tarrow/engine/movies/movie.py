@@ -113,6 +113,7 @@ def make_movie(
     if shape[0] < 2:
         raise UserError(f"{place} is one picture, not a movie. Give a stack or a folder with two frames or more.")
     numbers = np.arange(shape[0], dtype=np.int64) if frame_numbers is None else frame_numbers
+    name = name.encode("utf-8", "replace").decode()  # names on old disks may hold bytes that no font can draw
     return Movie(name, source, shape, grey_dtype(dtype, place), numbers, read, interval, pixel_size)
 
 

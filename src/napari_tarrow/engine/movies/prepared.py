@@ -220,7 +220,8 @@ def block_means(frame: Array, step: int) -> NDArray[np.float32]:
     channels, height, width = frame.shape
     height, width = height // step, width // step
     blocks = frame[:, : height * step, : width * step].reshape(channels, height, step, width, step)
-    means: NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32)
+    exact = frame.dtype.itemsize <= 2 and step <= 16  # sums of one grey value, so that a constant frame stays constant
+    means: NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32 if exact else np.float64).astype(np.float32)
     return means
 
 

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ...errors import UserError
+
 if TYPE_CHECKING:
     from ..spans import Span
 
@@ -76,11 +78,23 @@ class Backbone(nn.Module):
 
 
 def pad_to_multiple(x: torch.Tensor, multiple: int, mode: str = "replicate") -> torch.Tensor:
-    """Pad both sides of images (N, C, H, W) to multiples of `multiple`, centred: the smaller half goes before."""
+    """Pad both sides of images (N, C, H, W) to multiples of `multiple`, centred: the smaller half goes before.
+
+    Raises
+    ------
+    UserError
+        If they are too small to be reflected.
+    """
     missing = [-side % multiple for side in x.shape[-2:]]
     if not any(missing):
         return x
     (top, bottom), (left, right) = ((m // 2, m - m // 2) for m in missing)
+    height, width = x.shape[-2:]
+    if mode == "reflect" and (bottom >= height or right >= width):
+        raise UserError(
+            f"Images of {height} x {width} pixels are too small for this network, which reflects them to multiples of"
+            f" {multiple}. Use more than {multiple // 2} pixels a side, or a unet."
+        )
     return F.pad(x, (left, right, top, bottom), mode=mode)
 
 
