@@ -141,11 +141,9 @@ def _without_window(seconds: float, threads: int) -> dict[str, float]:
     import torch
 
     from napari_tarrow import TrainConfig, train
-    from napari_tarrow.engine.devices import keep_freed_memory
     from napari_tarrow.engine.training import Progress
     from napari_tarrow.samples import sample_path
 
-    keep_freed_memory()
     torch.set_num_threads(threads)
     speeds: list[float] = []
     end = None

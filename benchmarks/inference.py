@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from yardsticks import in_turns, ratio, reference_package
 
-from napari_tarrow.engine.devices import keep_freed_memory
+from napari_tarrow.engine.devices import keeping_freed_memory
 from napari_tarrow.engine.inference.embeddings.embedding import embed
 from napari_tarrow.engine.inference.maps.attribution import MapKind, attribute
 from napari_tarrow.engine.models import TimeArrowNet
@@ -38,15 +38,15 @@ def main() -> None:
     """Run what the command line asks for."""
     arguments = _arguments()
     torch.manual_seed(0)
-    keep_freed_memory()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     height, width = arguments.size
     print(
         f"{arguments.frames} frames of {height} x {width}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     )
-    for backbone in arguments.backbones:
-        _compare(backbone, arguments)
+    with keeping_freed_memory(torch.device("cpu")):
+        for backbone in arguments.backbones:
+            _compare(backbone, arguments)
 
 
 def _arguments() -> argparse.Namespace:

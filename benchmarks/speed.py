@@ -16,6 +16,7 @@ it is measured. The cases are the steps of the two presets, that of `paper` with
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -85,28 +86,35 @@ def _options(case: str, device: torch.device, batchsize: int | None) -> dict[str
     return options | ({"batchsize": batchsize} if batchsize else {})
 
 
+def _keeping_freed_memory(device: torch.device) -> contextlib.AbstractContextManager[None]:
+    from napari_tarrow.engine import devices
+
+    if keep := getattr(devices, "keep_freed_memory", None):  # in commits up to 855a3c2, to compare with
+        return contextlib.nullcontext(keep())
+    return devices.keeping_freed_memory(device)
+
+
 class Training:
     """The parts of a training step on the bundled movie."""
 
     def __init__(self, case: str, precision: str, device: torch.device, batchsize: int | None) -> None:
         from napari_tarrow import TrainConfig
-        from napari_tarrow.engine.devices import keep_freed_memory
         from napari_tarrow.engine.training.dataset import open_dataset, open_footage
         from napari_tarrow.engine.training.network import new_network
         from napari_tarrow.engine.training.optimiser import make_optimiser
         from napari_tarrow.engine.training.session import Batches, make_objective
         from napari_tarrow.samples import sample_path
 
-        if device.type == "cpu":
-            keep_freed_memory()
+        self._ending = contextlib.ExitStack()
+        self._ending.enter_context(_keeping_freed_memory(device))
         sample = str(sample_path("cancer_cell_migration"))
         self.config = TrainConfig(input_train=(sample,), **_options(case, device, batchsize))
         footage = open_footage(self.config, None, None)
         self.model = new_network(self.config, footage.channels, device).train()
         self.optimiser = make_optimiser(self.config, self.model)
         self.objective = make_objective(self.config, precision)
-        self.device, self._data = device, open_dataset(self.config, footage, device)
-        self.batches = Batches(self.config, self._data.__enter__(), device)
+        self.device, data = device, self._ending.enter_context(open_dataset(self.config, footage, device))
+        self.batches = Batches(self.config, data, device)
         self.number = 0
         clips, _ = self.batches.train(0)
         self.pairs = len(clips) * len(self.batches.sequences)

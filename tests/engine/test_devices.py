@@ -15,7 +15,7 @@ from napari_tarrow.engine.devices import (
     describe,
     free_memory,
     give_memory_back,
-    keep_freed_memory,
+    keeping_freed_memory,
     out_of_memory,
 )
 from napari_tarrow.engine.errors import UserError
@@ -234,8 +234,16 @@ def test_the_allocator_is_told_to_keep_what_is_freed(monkeypatch: pytest.MonkeyP
             return 1
 
     monkeypatch.setattr(devices, "_glibc", Libc)
-    keep_freed_memory()
-    assert set(Libc.calls) == {(-4, 0), (-1, -1)}  # M_MMAP_MAX, M_TRIM_THRESHOLD in malloc.h
+    kept = {(-4, 0), (-1, -1)}  # M_MMAP_MAX, M_TRIM_THRESHOLD in malloc.h
+    with keeping_freed_memory(torch.device("cpu")):
+        assert set(Libc.calls) == kept
+        with keeping_freed_memory(torch.device("cpu")):
+            pass
+        assert set(Libc.calls) == kept  # somebody still computes
+        with keeping_freed_memory(torch.device("meta")):
+            assert set(Libc.calls) == kept
+        Libc.calls.clear()
+    assert set(Libc.calls) == {(-4, 65536), (-3, 2**25), (-1, 2**26)}
     give_memory_back()
     assert Libc.calls[-1] == (0, 0)
 
@@ -243,30 +251,34 @@ def test_the_allocator_is_told_to_keep_what_is_freed(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("platform", ["win32", "darwin"])
 def test_other_systems_allocators_are_left_alone(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
     monkeypatch.setattr(sys, "platform", platform)
-    keep_freed_memory()
-    give_memory_back()
+    with keeping_freed_memory(torch.device("cpu")):
+        give_memory_back()
 
 
 @pytest.mark.skipif(devices._glibc() is None, reason="needs glibc")
 def test_freed_memory_is_kept_and_given_back() -> None:
-    """In a process of its own: the setting cannot be taken back."""
+    """In a process of its own: what others have freed counts."""
     import subprocess
 
     script = """
-from napari_tarrow.engine.devices import give_memory_back, keep_freed_memory
+import torch
+from napari_tarrow.engine.devices import give_memory_back, keeping_freed_memory
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
 def faults():
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-keep_freed_memory()
-block = bytearray(200_000_000); del block
-before = faults()
-block = bytearray(200_000_000); del block
-assert faults() - before < 5_000, faults() - before
-assert resident() > 150_000_000, resident()
+at_first = resident()
+with keeping_freed_memory(torch.device("cpu")):
+    block = bytearray(200_000_000); del block
+    before = faults()
+    block = bytearray(200_000_000); del block
+    assert faults() - before < 5_000, faults() - before
+    assert resident() - at_first > 150_000_000, resident()
 give_memory_back()
-assert resident() < 100_000_000, resident()
+assert resident() - at_first < 50_000_000, resident()
+block = bytearray(200_000_000); del block
+assert resident() - at_first < 50_000_000, resident()
 """
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -7,6 +7,7 @@ import ctypes
 import os
 import re
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # malloc.h
+_KEEP = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1}  # -1: never
+# What glibc comes to by itself in a process that uses large blocks; its own law is off once a value is set.
+_AS_USUAL = {_M_MMAP_MAX: 65536, _M_MMAP_THRESHOLD: 2**25, _M_TRIM_THRESHOLD: 2**26}
+_keeping = threading.Lock()
+_keepers: set[object] = set()
 _UNKNOWN_MEMORY = 4 * 1024**3  # bytes taken as available where the system does not say
 _OF_APPLE = (
     "Apple's GPU has not been tried, and torch before 2.14 is known to compute wrong gradients there without a word:"
@@ -98,19 +105,31 @@ def free_memory(device: torch.device) -> int:
     return max(0, min([_system_memory(), *_group_memory()]))
 
 
-def keep_freed_memory() -> None:
-    """Let the allocator keep what is freed instead of handing it back to the system; only with glibc.
+@contextlib.contextmanager
+def keeping_freed_memory(device: torch.device) -> Iterator[None]:
+    """Within the block let the allocator keep what is freed instead of handing it back; only on a CPU with glibc.
 
     Handing back large blocks and faulting them in again, page by page, was more than half of the time of a training
     step on the CPU. It works best in the main thread: other threads have allocators of their own, which take large
     blocks from the system all the same (there it saves two thirds of the faults). `give_memory_back` returns what piled
-    up.
+    up. It holds for the whole process, until the last such block ends: napari goes on after a training.
     """
-    if (libc := _glibc()) is None:
+    libc = _glibc() if device.type == "cpu" else None
+    if libc is None:
+        yield
         return
-    m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
-    libc.mallopt(m_mmap_max, 0)
-    libc.mallopt(m_trim_threshold, -1)  # never
+    me = object()
+    with _keeping:
+        _keepers.add(me)
+        for parameter, value in _KEEP.items():
+            libc.mallopt(parameter, value)
+    try:
+        yield
+    finally:
+        with _keeping:
+            _keepers.discard(me)
+            for parameter, value in (_KEEP if _keepers else _AS_USUAL).items():
+                libc.mallopt(parameter, value)
 
 
 def give_memory_back() -> None:

@@ -177,7 +177,7 @@ def test_missing_files_are_named(folder, tmp_path):
 def test_a_folder_that_may_not_be_read_is_a_sentence(folder, monkeypatch):
     with monkeypatch.context() as closed:
         closed.setattr("os.access", lambda path, mode: False)
-        with pytest.raises(UserError, match="model_state.pt cannot be read. Check its rights."):
+        with pytest.raises(UserError, match=r"model_state\.pt cannot be read\. Check its rights\."):
             read_model(folder)
 
     def no_search(path):

@@ -29,6 +29,8 @@ from napari_tarrow.engine.training import (
     resume,
     train,
 )
+from napari_tarrow.engine.training import session as session_module
+from napari_tarrow.engine.training.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -217,6 +219,70 @@ def test_stop_ends_a_pause(tiny: Make) -> None:
     next(run)
     control.stop()
     assert list(run)[-1].reason == "stopped"
+
+
+def test_a_run_stopped_in_a_pause_leaves_the_network_of_that_step(tiny: Make) -> None:
+    control = Control()
+    run = train(tiny(epochs=50, keep="last"), control)
+    told = [next(run)]
+    while not any(isinstance(update, EpochEnded) for update in told):
+        told.append(next(run))
+    told.append(next(u for u in run if isinstance(u, Progress)))
+    control.pause()
+    told += [next(run) for _ in range(3)]  # saved where it stands
+    control.stop()
+    list(run)
+    folder = folder_of(told)
+    kept = torch.load(folder / "model_state.pt", weights_only=True)
+    stands = torch.load(folder / "checkpoints" / "last.pt", weights_only=True)["model"]
+    assert all(torch.equal(kept[name], stands[name]) for name in stands)
+
+
+def test_a_network_that_is_no_number_is_never_saved(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_tarrow.engine.training.loop._SECONDS_BETWEEN_UPDATES", 1000)
+    control = Control()
+    run = train(tiny(epochs=50), control)
+    first = next(run)
+    assert isinstance(first, Started)
+    next(u for u in run if isinstance(u, EpochEnded))
+    before = (first.run_folder / "checkpoints" / "last.pt").read_bytes()
+    step = Session.train_step
+
+    def diverge(session: Session) -> None:
+        step(session)
+        with torch.no_grad():
+            next(session.model.parameters()).fill_(float("nan"))
+        control.stop()
+
+    monkeypatch.setattr(Session, "train_step", diverge)
+    with pytest.raises(UserError, match="network's weights are no longer a number"):
+        list(run)
+    assert (first.run_folder / "checkpoints" / "last.pt").read_bytes() == before
+
+
+def test_a_run_that_no_longer_fits_into_memory_is_not_gone_on_with(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = Control()
+    run = train(tiny(), control)
+    folder = folder_of([next(run)])
+    control.stop()
+    list(run)
+    monkeypatch.setattr("napari_tarrow.engine.training.loop.free_memory", lambda device: 1000)
+    with pytest.raises(UserError, match=r"Going on needs about [\d.]+ MB of memory, and 1 kB are free"):
+        list(resume(folder))
+
+
+def test_only_a_few_clips_are_drawn_before_it_is_known_that_they_fit(
+    tiny: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    patches = session_module.patches
+    monkeypatch.setattr(session_module, "patches", lambda *a: (drawn.append(len(a[1].y)), patches(*a))[1])
+    monkeypatch.setattr("napari_tarrow.engine.training.plan.free_memory", lambda device: 10_000_000)
+    with pytest.raises(UserError, match="Lower batchsize"):
+        list(train(tiny(batchsize=5000, train_samples_per_epoch=5000)))
+    assert set(drawn) == {2}
 
 
 def test_maps_are_shown_when_asked_for(tiny: Make) -> None:

@@ -81,11 +81,11 @@ def measure(config: TrainConfig, movies: Sequence[Any] | None = None) -> Estimat
         batches = Batches(first, data, device)
         free = free_memory(device)
         try:
-            plan, _ = make_plan(first, model, lambda p: make_objective(config, p), batches.train)
+            plan, _ = make_plan(first, model, lambda p: make_objective(config, p), batches.train, batches.few())
         except NotEnoughMemoryError:
             plan = None
         precision = plan.precision if plan else "bf16" if config.precision == "auto" else config.precision
-        needed = step_bytes(first, model, make_objective(config, precision), batches.train)
+        needed = step_bytes(first, model, make_objective(config, precision), batches.few())
     steps = plan.steps_per_epoch if plan else max(1, config.train_samples_per_epoch // config.batchsize)
     return Estimate(
         epochs=plan.epochs if plan else config.epochs,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from ..config import CHANGEABLE
-from ..devices import choose_device, describe, free_memory, give_memory_back, keep_freed_memory, out_of_memory
+from ..devices import choose_device, describe, free_memory, give_memory_back, keeping_freed_memory, out_of_memory
 from ..errors import NotEnoughMemoryError, UserError
 from ..files import check_writable, in_words, sweep, user_path
 from ..movies import PreparedMovie, fingerprint
@@ -145,11 +145,12 @@ def _guarded(footage: Footage, control: Control, folder: Path | None, record: Ru
 def _run(footage: Footage, control: Control, folder: Path | None, record: RunRecord | None) -> Iterator[Update]:
     config = footage.config
     device, notices = choose_device(config.device, config.gpu)
-    if device.type == "cpu":
-        keep_freed_memory()
     check_writable(folder or user_path(config.outdir))
     model = new_network(config, footage.channels, device, filled_later=folder is not None and has_checkpoint(folder))
-    with Threads(device) as threads, open_dataset(config, footage, device) as data, contextlib.ExitStack() as ending:
+    with contextlib.ExitStack() as ending:
+        ending.enter_context(keeping_freed_memory(device))
+        threads = ending.enter_context(Threads(device))
+        data = ending.enter_context(open_dataset(config, footage, device))
         batches = Batches(config, data, device)
 
         def heeded(step: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -158,7 +159,7 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
 
         if record is None or folder is None:
             notices += start_differences(config)
-            plan, precision = make_plan(config, model, lambda p: make_objective(config, p), heeded)
+            plan, precision = make_plan(config, model, lambda p: make_objective(config, p), heeded, batches.few())
             prints = [(movie, fingerprint(movie.movie)) for movie in footage.movies]
             control.heed()
             control.begin()
@@ -171,8 +172,12 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
         if record is not None:
             session.restore()
         summary = (*footage.summary, *_describe_work(session, data.store.place, precision))
-        needed = step_bytes(config, model, session.objective, batches.train)
-        memory = int(needed), free_memory(device)
+        memory = int(step_bytes(config, model, session.objective, batches.few())), free_memory(device)
+        if record is not None and memory[0] > memory[1]:
+            raise NotEnoughMemoryError(
+                f"Going on needs about {in_words(memory[0])} of memory, and {in_words(memory[1])} are free. Close other"
+                " programs, or resume on a machine with more memory."
+            )
         control.begin()
         started = Started(folder, summary, session.epochs, session.steps, session.epoch, session.seconds_left, memory)
         told: tuple[Update, ...] = (started, *(Notice(text) for text in (*notices, *footage.notices)))
@@ -223,7 +228,8 @@ def _drive(session: Session, footage: Footage, control: Control) -> Generator[Up
         if reason != "stopped":
             yield from _last_pictures(session, showcase, control)
     except GeneratorExit:
-        session.leave()
+        with contextlib.suppress(UserError):  # nobody listens any more
+            session.leave()
         raise
     session.leave()
     best = session.history[-1].best_epoch if session.history else 0

@@ -95,6 +95,7 @@ def make_plan(
     model: TimeArrowNet,
     objective: Callable[[str], Objective],
     draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
+    few: tuple[torch.Tensor, torch.Tensor],
 ) -> tuple[Plan, str]:
     """Measure a few steps on a copy of the model and plan the run.
 
@@ -107,6 +108,8 @@ def make_plan(
         Makes the loss for a precision.
     draw
         Draws the batch of a step: clips and labels.
+    few
+        A few clips and their labels, which tell what a batch of any size takes.
 
     Returns
     -------
@@ -115,7 +118,7 @@ def make_plan(
         What precision was taken and why.
     """
     precisions: tuple[str, ...] = ("32", "bf16") if config.precision == "auto" else (config.precision,)
-    needs = {p: step_bytes(config, model, objective(p), draw) for p in precisions}
+    needs = {p: step_bytes(config, model, objective(p), few) for p in precisions}
     precisions = _that_fit(needs, free_memory(model.device), config.batchsize)
     times = _shortest({p: _step(config, model, objective(p), draw) for p in precisions}, model.device)
     precision = precisions[0] if len(precisions) == 1 else _faster(times)
@@ -173,10 +176,10 @@ def step_bytes(
     config: TrainConfig,
     model: TimeArrowNet,
     objective: Objective,
-    draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
+    few: tuple[torch.Tensor, torch.Tensor],
 ) -> float:
-    """Estimate the memory of a training step from what autograd keeps for two of its clips."""
-    clips, labels = (tensor[:2] for tensor in draw(0))
+    """Estimate the memory of a training step from what autograd keeps for a few clips."""
+    clips, labels = few
     kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> None:  # what is kept in the graph itself this way is never given back

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from ..errors import UserError
 from ..models import write_state
@@ -24,8 +25,6 @@ from .updates import EpochEnded, Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import torch
 
     from ..config import TrainConfig
     from ..models import TimeArrowNet
@@ -46,6 +45,10 @@ class Batches:
     def sequences(self) -> np.ndarray:
         """Positions in a clip of its sequences: (P, T) int64."""
         return evenly_spaced(self.config.clip_frames, self.config.frames)
+
+    def few(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw the first two clips of the first training batch."""
+        return replace(self, config=self.config.model_copy(update={"batchsize": 2})).train(0)
 
     def train(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw a training batch: clips (B, K, C, S, S) float32, labels (B, P) int64."""
@@ -192,10 +195,7 @@ class Session:
         if not pairs:
             return self._latest
         if not np.isfinite(recent.loss + recent.loss_decorr):
-            raise UserError(
-                f"The loss is no longer a number after step {self.step}. Start a new run with a lower lr or precision"
-                f" 32, from the best epoch so far if you like (--init {self.folder})."
-            )
+            raise self._no_number("loss is")
         self._shown, self._last_shown = self._sums.clone(), now
         self._latest = Progress(
             step=self.step,
@@ -260,7 +260,15 @@ class Session:
         write_state(self.folder / name, self.model.state_dict())
 
     def save(self) -> None:
-        """Write the checkpoint that `restore` goes on from."""
+        """Write the checkpoint that `restore` goes on from.
+
+        Raises
+        ------
+        UserError
+            If the weights are no numbers any more, or it cannot be written.
+        """
+        if not all(bool(torch.isfinite(weights).all()) for weights in self.model.parameters()):
+            raise self._no_number("network's weights are")
         self._saved_step = self.step
         write_checkpoint(
             self.folder,
@@ -311,13 +319,23 @@ class Session:
         )
 
     def leave(self) -> None:
-        """Write what a stopped run needs to be used and resumed."""
+        """Write what a stopped run needs to be used and resumed.
+
+        Raises
+        ------
+        UserError
+            As `save`; what was written before stays.
+        """
         if self._saved_step != self.step:
             self.save()
-            if self.config.keep == "last":
-                self.save_weights("model_state.pt")
-        if not self.history:
+        if self.config.keep == "last" or not self.history:  # a pause has saved where the run stands, not the weights
             self.save_weights("model_state.pt")
+
+    def _no_number(self, what: str) -> UserError:
+        return UserError(
+            f"The {what} no longer a number after step {self.step}. Start a new run with a lower lr or precision 32,"
+            f" from the best epoch so far if you like (--init {self.folder})."
+        )
 
     def _rate(self, step: int) -> float:
         kind, course = self.config.lr_scheduler, self._pace.course

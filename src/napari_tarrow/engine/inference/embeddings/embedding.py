@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
-from ...devices import give_memory_back
+from ...devices import give_memory_back, keeping_freed_memory
 from ...threads import Threads
 from ..projections.projector import Projector, Window
 
@@ -173,6 +173,7 @@ def _blocks(
         projector.leave(0, per_pixel=2 * places.repeated**2 * projector.shape[0] * np.dtype(dtype).itemsize)
     with contextlib.ExitStack() as ending:
         ending.callback(give_memory_back)
+        ending.enter_context(keeping_freed_memory(projector.device))
         threads = ending.enter_context(Threads(projector.device))
         cut = False
         for done, index in enumerate(chosen, 1):

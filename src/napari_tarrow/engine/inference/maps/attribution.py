@@ -8,6 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 from ...config import MapKind
+from ...devices import keeping_freed_memory
 from ...errors import UserError
 from ...movies import sequences
 from ...options import hint
@@ -144,7 +145,8 @@ def _maps(
     projector.leave(fixed + maps * _FLOAT * prod(size), per_pixel)
     last = {index: number for number, row in enumerate(rows) for index in row.frames}  # that needs the frame
     cached = ProjectionCache(projector, _most_held(rows, last))
-    with contextlib.closing(cached) as cache, Threads(projector.device) as threads:
+    device = projector.device
+    with contextlib.closing(cached) as cache, keeping_freed_memory(device), Threads(device) as threads:
         for number, (frames, delta) in enumerate(rows):
 
             def block(t: int, window: Window, frames: tuple[int, ...] = frames) -> torch.Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
-from ...devices import exact_convolutions, give_memory_back, keep_freed_memory, out_of_memory
+from ...devices import exact_convolutions, give_memory_back, out_of_memory
 from ...errors import UserError
 from ...files import in_words
 from ...models.tiles import Tiles, Window, split
@@ -189,8 +189,6 @@ class Projector:
     def _cost(self) -> Cost:
         """Find out what tiles take, with small ones."""
         backbone, head = self._tiles.backbone, self._tiles.head
-        if self.device.type == "cpu":
-            keep_freed_memory()
         read = bytes_per_pixel(
             lambda image: head(backbone.core(image)), self.movie.shape[1], backbone.grid, self.device
         )
