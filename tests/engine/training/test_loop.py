@@ -260,9 +260,7 @@ def test_a_network_that_is_no_number_is_never_saved(tiny: Make, monkeypatch: pyt
     assert (first.run_folder / "checkpoints" / "last.pt").read_bytes() == before
 
 
-def test_a_run_that_no_longer_fits_into_memory_is_not_gone_on_with(
-    tiny: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_no_longer_fits_into_memory_is_not_gone_on_with(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     control = Control()
     run = train(tiny(), control)
     folder = folder_of([next(run)])

@@ -21,7 +21,7 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog
 
-from napari_tarrow.engine.inference.events import events
+from napari_tarrow.engine.inference.events import events, pictures
 from napari_tarrow.engine.inference.events.events import Event
 from napari_tarrow.engine.inference.events.table import read_events, write_events
 from napari_tarrow.engine.inference.maps import attribution as engine
@@ -225,6 +225,26 @@ def test_a_click_moves_the_viewer_to_the_event(run, found):
     assert run.viewer.layers["cells events"].selected_data == {4}
 
 
+def test_points_that_the_user_deletes_or_adds_disturb_nothing(run, found):
+    run.all()
+    panel, points = run.dock.events, run.viewer.layers["cells events"]
+    points.selected_data = {0, 2}
+    points.remove_selected()
+    points.add([[3, 5, 5]])  # events 1, 3 to 7, and a point of the user's
+
+    panel.slider.setValue(0)
+    assert points.shown.all()
+    panel.slider.setValue(panel.slider.maximum())
+    assert points.shown.tolist() == [False] * 6 + [True]
+    panel.gallery.cards[1].no.click()
+    assert list(points.features["true"]) == ["no", *[""] * 6]
+    assert [str(symbol) for symbol in points.symbol] == ["x", *["disc"] * 6]
+    panel.visit(3)
+    assert points.selected_data == {1}
+    panel.visit(2)
+    assert points.selected_data == set()
+
+
 def test_ticks_are_shown_and_kept_in_the_csv(run, found, tmp_path, monkeypatch):
     path = tmp_path / "events.csv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
@@ -351,6 +371,38 @@ def test_the_contact_sheet_shows_the_events_above_the_threshold_that_are_not_fal
     assert [inset.frame for inset in insets] == [0, 2, 3, 4]
     assert all(isinstance(inset, Inset) for inset in insets)
     assert (where, title) == (path, "The 4 strongest events of cells")
+
+
+def test_a_contact_sheet_of_nothing_is_not_drawn(run, found, monkeypatch):
+    run.all()
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: pytest.fail("asked"))
+    for place in range(len(found)):
+        run.dock.events.tick(place, False)
+    run.dock.events.save_sheet()
+    assert run.dock.events.count.text().startswith("No event that is shown has a picture and is not ticked false.")
+
+
+def test_pictures_go_on_while_a_contact_sheet_is_saved(run, tmp_path, monkeypatch, until):
+    path, free, drawn = tmp_path / "events.csv", threading.Event(), []
+    write_events(path, EVENTS)
+    event_inset = pictures.event_inset
+
+    def patient(movie: Any, event: Event, values: Any) -> Inset:
+        if event != EVENTS[0]:
+            free.wait(30)
+        return event_inset(movie, event, values)
+
+    monkeypatch.setattr(pictures, "event_inset", patient)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(tmp_path / "sheet.png"), ""))
+    monkeypatch.setattr("napari_tarrow.engine.pictures.contact_sheet", lambda insets, *rest: drawn.append(len(insets)))
+    panel = run.dock.events
+    panel.open_csv()
+    until(lambda: len(panel.insets) == 1)
+    panel.save_sheet()
+    until(lambda: drawn == [1])
+    free.set()
+    until(lambda: len(panel.insets) == len(EVENTS))
 
 
 def test_what_the_engine_notes_is_said(run, monkeypatch):
@@ -499,6 +551,13 @@ def test_a_removed_movie_ends_the_work_with_a_sentence(run, slow):
     assert run.wait() == "The layer cells was removed: the work has ended."
     assert not run.dock.go.isEnabled()
     assert "Open a movie first" in run.dock.movie.sentence.text()
+
+
+def test_a_movie_removed_while_it_is_opened_ends_the_work_with_a_sentence(run):
+    run.start()
+    run.viewer.layers.remove("cells")
+    assert run.wait() == "The layer cells was removed: the work has ended."
+    assert len(run.viewer.layers) == 0
 
 
 def test_a_removed_map_disturbs_nothing(run, slow):

@@ -20,8 +20,10 @@ from napari_tarrow.engine.inference.embeddings import embedding as engine
 from napari_tarrow.engine.inference.embeddings.components import fit_components
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
 from napari_tarrow.engine.trained import read_trained
+from napari_tarrow.widgets.embedding import work
 from napari_tarrow.widgets.embedding.widget import EmbeddingWidget
-from napari_tarrow.widgets.embedding.work import EmbeddingOrder, FrameEmbedded, compute_embedding
+from napari_tarrow.widgets.embedding.work import EmbeddingOrder, FrameColoured, FrameEmbedded, compute_embedding
+from napari_tarrow.widgets.shared.work import Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -258,6 +260,35 @@ def test_a_removed_movie_ends_the_work_with_a_sentence(run, slow):
     assert run.wait() == "The layer cells was removed: the work has ended."
 
 
+def test_a_movie_removed_while_it_is_opened_leaves_the_objects_as_they_are(run, growing):
+    labels = run.viewer.add_labels((growing > 300).astype(int), name="nuclei")
+    run.dock.labels.choose(labels)
+    run.dock.movie.list.choose(run.viewer.layers["cells"])
+    run.start()
+    run.viewer.layers.remove("cells")
+    assert run.wait() == "The layer cells was removed: the work has ended."
+    assert "napari_tarrow" not in labels.metadata
+
+
+def test_the_colours_of_the_whole_movie_can_be_stopped_as_well(run, monkeypatch, until):
+    free, colour, coloured = threading.Event(), work._colour, []
+
+    def patient(*arguments: Any) -> None:
+        coloured.append(arguments)
+        if len(coloured) > 13:  # one of the second part is done
+            free.wait(30)
+        colour(*arguments)
+
+    monkeypatch.setattr(work, "_colour", patient)
+    run.start()
+    until(lambda: any(isinstance(value, FrameColoured) for value in run.values))
+    assert run.dock.stop.isEnabled()
+    run.dock.stop.click()
+    free.set()
+    assert run.wait() == "Stopped: 12 frames embedded. Not all have the colours of the whole movie."
+    assert len(coloured) == 14
+
+
 def test_channels_of_a_movie_with_channels_lie_behind_them(docked, tmp_path, growing):
     from napari_tarrow.engine.files import write_yaml
     from napari_tarrow.engine.models import TimeArrowNet, write_model
@@ -299,5 +330,5 @@ def test_embedding_leaves_the_memory_that_the_array_will_take(growing, model_fol
     embed = engine.embed
     monkeypatch.setattr(engine, "embed", noted)
     order = EmbeddingOrder(model_folder, open_movie(growing), memory=10**11, device="cpu")
-    begun, *_ = compute_embedding(order, threading.Event())
+    begun, *_ = compute_embedding(order, Stopping())
     assert given == [10**11 - begun.channels.nbytes]

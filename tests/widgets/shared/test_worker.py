@@ -13,7 +13,7 @@ from napari.utils import progress
 from qtpy.QtCore import QObject
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.widgets.shared.worker import Job, in_words, leave_a_core, notify
+from napari_tarrow.widgets.shared.worker import Job, for_bar, in_words, leave_a_core, notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -267,6 +267,13 @@ def test_napari_asks_before_it_closes_and_its_quit_ends_the_work(make_napari_vie
     assert closed.wait(2)
     until(lambda: watched.over)
     assert not manager.is_busy()
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "shown"), [(3, 40, (3, 40)), (0.2, 0.9, (0, 1)), (5 * 10**10, 10**11, (500_000, 1_000_000))]
+)
+def test_bars_hold_any_number(done: float, total: float, shown: tuple[int, int]) -> None:
+    assert for_bar(done, total) == shown
 
 
 def test_errors_are_said_in_words() -> None:

@@ -9,6 +9,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_tarrow.engine.training import EpochEnded, Metrics, Progress, Started
+from napari_tarrow.widgets.training import curve as module
 from napari_tarrow.widgets.training.curve import CurvePlot
 from napari_tarrow.widgets.training.curve_data import Curve
 
@@ -178,6 +179,17 @@ def test_it_is_saved_as_an_image(plot: CurvePlot, tmp_path: Path) -> None:
     with Image.open(tmp_path / "curve.png") as image:
         assert image.width == 2 * plot._plots.widget.width()
         assert len(image.convert("RGB").getcolors(100_000)) > 20
+
+
+def test_an_image_that_cannot_be_written_is_said(
+    plot: CurvePlot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, told = tmp_path / "nowhere" / "curve.png", []
+    monkeypatch.setattr(module.QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    monkeypatch.setattr(module, "notify", told.append)
+    plot._ask_and_save()
+    (error,) = told
+    assert str(error).startswith(f"{path} cannot be written (No such file or directory).")
 
 
 def test_the_mouse_shows_values(plot: CurvePlot, tmp_path: Path) -> None:

@@ -226,6 +226,23 @@ def test_cancel_asks_and_discards(
     assert enabled(dock) == AT_REST
 
 
+def test_a_run_that_ends_before_cancel_is_confirmed_is_kept_and_that_is_said(
+    dock: TrainWidget, engine: Engine, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def question(*_: Any) -> Any:
+        dock.ask(Action.STOP)
+        until(lambda: dock.run.state.now is State.FINISHED)
+        return QMessageBox.StandardButton.Yes
+
+    monkeypatch.setattr(QMessageBox, "question", question)
+    begin(dock, until)
+    dock.bar.buttons[Action.CANCEL].click()
+    assert (
+        dock.bar.problem.text() == f"The run had ended before you answered: it is kept in {tmp_path / 'runs' / 'run'}."
+    )
+    assert kept.exists()
+
+
 def test_cancel_while_the_movie_is_read_asks_nothing(
     dock: TrainWidget, engine: Engine, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -584,6 +601,26 @@ def test_tensorboard_is_a_process_of_its_own(
     assert opened[0] == f"http://localhost:{words[0][-1]}"
     dock.leave()
     assert Process.ended
+
+    Process.ended = False
+    dock.results.tensorboard.click()
+    application = QApplication.instance()
+    assert application is not None
+    application.aboutToQuit.emit()
+    assert Process.ended
+
+
+def test_tensorboard_that_does_not_start_is_said(
+    dock: TrainWidget, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_tarrow.widgets.training import results
+
+    start = results.subprocess.Popen
+    monkeypatch.setattr(results.subprocess, "Popen", lambda words, **rest: start([words[0], "-c", "exit(1)"], **rest))
+    (tmp_path / "tb").mkdir()
+    dock.results.show_run(tmp_path, "Done.")
+    dock.results.tensorboard.click()
+    until(lambda: "TensorBoard does not start" in dock.bar.problem.text())
 
 
 def test_opening_the_dock_brings_neither_torch_nor_pyqtgraph() -> None:

@@ -160,7 +160,7 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
         if record is None or folder is None:
             notices += start_differences(config)
             plan, precision = make_plan(config, model, lambda p: make_objective(config, p), heeded, batches.few())
-            prints = [(movie, fingerprint(movie.movie)) for movie in footage.movies]
+            prints = [(movie, fingerprint(movie.movie, whole=True)) for movie in footage.movies]
             control.heed()
             control.begin()
             folder = new_run_folder(config, footage.movies[0].movie.name)
@@ -373,7 +373,7 @@ def _check_unchanged(footage: Footage, record: RunRecord, folder: Path) -> None:
             f" Give the same, or start a new run from its weights with --init {folder}."
         )
     for movie, known in zip(footage.movies, record.fingerprints, strict=True):
-        if known != fingerprint(movie.movie):
+        if known != fingerprint(movie.movie, whole=True):
             raise UserError(
                 f"{movie.movie.source} has changed since the run in {folder} began. Put the old movie back, or start"
                 f" a new run from its weights with --init {folder}."

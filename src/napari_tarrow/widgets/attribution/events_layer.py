@@ -65,6 +65,7 @@ class EventsLayer:
         self.places = _places(events, facts)  # (N, axes), of the first of the copies
         coordinates = np.concatenate([_moved(self.places, facts, copy) for copy in self._copies])
         features = {
+            "event": np.tile(np.arange(1, len(events) + 1), len(self._copies)),  # 0: no event, a point of the user's
             "score": np.tile(self._scores, len(self._copies)),
             "pair": ["-".join(map(str, event.pair)) for event in events] * len(self._copies),
             "true": [""] * len(coordinates),
@@ -77,6 +78,7 @@ class EventsLayer:
                     ndim=len(facts.axes),
                     name=name,
                     features=features,
+                    feature_defaults={"event": 0, "score": 0.0, "pair": "", "true": ""},
                     size=_size(facts, radius),
                     face_color="transparent",
                     border_color="score" if len(coordinates) else "white",
@@ -97,17 +99,22 @@ class EventsLayer:
     def show_above(self, threshold: float) -> None:
         """Show the events whose score is at least `threshold`."""
         if (layer := self.layer) is not None and len(self._scores):
-            layer.shown = np.tile(self._scores >= threshold, len(self._copies))
+            places, ours = _events_of(layer, len(self._scores))
+            shown = np.array(layer.shown)
+            shown[ours] = self._scores[places[ours]] >= threshold
+            layer.shown = shown
 
     def tick(self, ticks: Sequence[bool | None]) -> None:
         """Show what the user says of each event: a cross for a false one."""
         before, self._ticks = self._ticks, list(ticks)
         if (layer := self.layer) is None or before == self._ticks:
             return
-        features = layer.features.copy()
-        features["true"] = [_WORDS[tick] for tick in ticks] * len(self._copies)
-        layer.features = features
-        layer.symbol = [_SYMBOLS[tick] for tick in ticks] * len(self._copies)
+        features, symbols = layer.features.copy(), list(layer.symbol)
+        places, ours = _events_of(layer, len(self._scores))
+        for point in np.flatnonzero(ours):
+            tick = ticks[places[point]]
+            features.loc[point, "true"], symbols[point] = _WORDS[tick], _SYMBOLS[tick]
+        layer.features, layer.symbol = features, symbols
 
     def visit(self, place: int) -> None:
         """Move the viewer to an event, and select it."""
@@ -116,7 +123,18 @@ class EventsLayer:
             return
         go_to(self._viewer, layer, self.places[place])
         if (points := self.layer) is not None:
-            points.selected_data = {place}
+            places, ours = _events_of(points, len(self._scores))
+            points.selected_data = set(np.flatnonzero(ours & (places == place))[:1].tolist())
+
+
+def _events_of(layer: Points, count: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the place of the event that each point stands for, and whether it stands for one.
+
+    Users delete and add points, and may change the features.
+    """
+    numbers = layer.features["event"] if "event" in layer.features else np.zeros(len(layer.data))
+    places = np.nan_to_num(np.asarray(numbers, float)).astype(np.int64) - 1
+    return places, (places >= 0) & (places < count)
 
 
 def _copies(facts: LayerFacts) -> list[dict[str, int]]:

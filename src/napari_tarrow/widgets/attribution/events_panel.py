@@ -184,7 +184,8 @@ class EventsPanel(QWidget):
             notify(error)
             return
         self.show_events(layer, facts, events, threshold, layer.name, provenance(events=path))
-        self._run(functools.partial(pictures, facts.source, events.events[:SHOWN]), f"Pictures of {layer.name}")
+        work = functools.partial(pictures, facts.source, events.events[:SHOWN])
+        self._job = self._started(work, f"Pictures of {layer.name}")
 
     def save_sheet(self) -> None:
         """Ask for a file and draw the events that are shown, but those ticked false, as a contact sheet."""
@@ -193,10 +194,14 @@ class EventsPanel(QWidget):
             for place, inset in sorted(self.insets.items())
             if self._list.events[place].score >= self.threshold and self._list.ticks[place] is not False
         ]
+        if not shown:
+            self._fail(UserError("No event that is shown has a picture and is not ticked false. Lower the threshold."))
+            return
         path, _ = QFileDialog.getSaveFileName(self, "Save pictures", self._suggested("png"), "Picture (*.png)")
         if path:
             title = f"The {len(shown)} strongest events of {self._name}"
-            self._run(functools.partial(draw_sheet, tuple(shown), _ending(path, ".png"), title), "Contact sheet")
+            work = functools.partial(draw_sheet, tuple(shown), _ending(path, ".png"), title)
+            self._started(work, "Contact sheet").returned.connect(self._say)
 
     def _move_slider(self, threshold: float) -> None:
         low, high = self._list.range
@@ -212,14 +217,13 @@ class EventsPanel(QWidget):
             self._job.abandon()
             self._job = None
 
-    def _run(self, work: Callable[[], Any], title: str) -> None:
-        self._abandon()
-        self._job = job = Job(work, title, parent=self, bar=False)
+    def _started(self, work: Callable[[], Any], title: str) -> Job:
+        job = Job(work, title, parent=self, bar=False)
         job.yielded.connect(self._take)
         job.errored.connect(self._fail)
-        job.returned.connect(self._say)
         job.finished.connect(job.deleteLater)
         job.start()
+        return job
 
     def _take(self, value: Any) -> None:
         if self.sender() is self._job and isinstance(value, Pictured):

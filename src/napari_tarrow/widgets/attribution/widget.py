@@ -23,7 +23,7 @@ from ..shared.preferences import read_preferences
 from ..shared.views import frame_in_view
 from .event_list import EventList
 from .events_panel import EventsPanel
-from .work import EventsFound, MapOrder, MapsBegun, MapSearched, MapWritten, Pictured, Stopping, show_attribution
+from .work import EventsFound, MapOrder, MapsBegun, MapSearched, MapWritten, Pictured, show_attribution
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,6 @@ class AttributionWidget(UseDock):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__(napari_viewer, "Show", "TAP attribution of {movie}")
-        self._stopping = Stopping()
         self._facts: LayerFacts | None = None  # of the movie of the job, without its data
         self._order: MapOrder | None = None
         self._shown: dict[int, _ShownMaps] = {}
@@ -136,17 +135,7 @@ class AttributionWidget(UseDock):
         )
         self._facts, self._name = replace(facts, source=None), layer.name
         self._shown, self._written, self._searched, self._found = {}, 0, 0, None
-        self._stopping = Stopping()
         return functools.partial(show_attribution, self._order, self._stopping)
-
-    def _stop_work(self) -> None:
-        self._stopping.stop()
-
-    def _break_off(self) -> None:
-        self._stopping.stop_all()
-
-    def _stage_begun(self) -> None:
-        self.allow_stop()
 
     def _forget(self) -> None:
         self._order = None
@@ -154,7 +143,8 @@ class AttributionWidget(UseDock):
     def _take(self, value: Any) -> None:
         if isinstance(value, MapWritten):
             self._written += 1
-            self._shown[value.delta].update(self.viewer, value)
+            if value.delta in self._shown:  # not where the movie was removed before
+                self._shown[value.delta].update(self.viewer, value)
         elif isinstance(value, MapsBegun):
             self._add_maps(value)
         elif isinstance(value, MapSearched):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from ..shared.roomy import left_beside, roomy
 from ..shared.work import Stage, open_model_and_movie, outwards
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ...engine.inference.maps.attribution import AttributionMap
     from ...engine.movies import Movie, PreparedMovie
     from ...engine.pictures import Inset
+    from ..shared.work import Stopping
 
 SHOWN = 60  # events that get a picture
 
@@ -103,35 +104,12 @@ class Pictured:
     inset: Inset
 
 
-class Stopping:
-    """What the user no longer waits for; asked for in one thread, looked at in another.
-
-    Attributes
-    ----------
-    maps
-        No further ones are made; the events are those in the maps that are there.
-    events
-        No further maps are searched; the events are those in the maps that were, and get no further pictures.
-    searching
-        Whether all maps are there that there will be, so that whoever stops means the events.
-    """
-
-    def __init__(self) -> None:
-        self.maps, self.events = threading.Event(), threading.Event()
-        self.searching = False
-
-    def stop(self) -> None:
-        """End what is done now."""
-        (self.events if self.searching else self.maps).set()
-
-    def stop_all(self) -> None:
-        """End what is done now, and leave out the rest."""
-        self.maps.set()
-        self.events.set()
-
-
 def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
-    """Yield `MapsBegun`, a `MapWritten` for each sequence, `MapSearched`, `EventsFound`, and `Pictured` events."""
+    """Yield `MapsBegun`, a `MapWritten` for each sequence, `MapSearched`, `EventsFound`, and `Pictured` events.
+
+    Stopped in the first part no further maps are made, and the events are those in the maps that are there; in the
+    second, no further maps are searched, and there are no further pictures.
+    """
     opened = open_model_and_movie(order.folder, order.movie, order.device)
     movie = opened.movie
     n_frames, _, height, width = movie.movie.shape
@@ -140,15 +118,15 @@ def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
     yield MapsBegun(maps, opened.fingerprint, opened.notices)
     written: list[tuple[tuple[int, ...], int]] = []
     memory = left_beside(room, opened.device, order.memory)
-    for value, frames in _maps(order, opened.network, movie, maps, memory):
+    for value, frames in () if stopping.first.is_set() else _maps(order, opened.network, movie, maps, memory):
         written.append((frames, value.delta))
         yield value
-        if stopping.maps.is_set():
+        if stopping.first.is_set():
             break
-    stopping.searching = True
+    stopping.in_second = True
     yield Stage("Looking for events ...")
     _import_features()
-    yield from _events(order, movie, maps, sorted(written), stopping.events)
+    yield from _events(order, movie, maps, sorted(written), stopping.second)
 
 
 def _import_features() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -51,13 +50,12 @@ class EmbeddingWidget(UseDock):
         from napari.layers import Labels
 
         super().__init__(napari_viewer, "Compute", "TAP embedding of {movie}")
-        self._stopping = threading.Event()
         self._facts: LayerFacts | None = None  # of the movie of the job, without its data
         self._order: EmbeddingOrder | None = None
         self._labels: weakref.ref[Labels] | None = None
         self._layers: list[weakref.ref[Image]] = []
         self._record: dict[str, Any] = {}
-        self._name, self._done, self._pooled = "", 0, ""
+        self._name, self._done, self._coloured, self._pooled = "", 0, 0, ""
         self._path: Path | None = None
         self.head_layer = Combo("head_layer")
         self.head_layer.setToolTip("Layer of the projection head whose output is taken; the last is the embedding")
@@ -159,12 +157,9 @@ class EmbeddingWidget(UseDock):
         )
         self._labels = None if labels is None else weakref.ref(labels)
         self._facts, self._name = replace(facts, source=None), layer.name
-        self._layers, self._done, self._pooled = [], 0, ""
-        self._stopping = threading.Event()
+        self._layers, self._record = [], {}
+        self._done, self._coloured, self._pooled = 0, 0, ""
         return functools.partial(compute_embedding, self._order, self._stopping)
-
-    def _stop_work(self) -> None:
-        self._stopping.set()
 
     def _forget(self) -> None:
         self._order = None
@@ -174,6 +169,7 @@ class EmbeddingWidget(UseDock):
             self._done += 1
             self._show_frame(value.frame, value.limits if self._done == 1 else None)
         elif isinstance(value, FrameColoured):
+            self._coloured += 1
             self._show_frame(value.frame)
         elif isinstance(value, EmbeddingBegun):
             self._add_layers(value)
@@ -223,6 +219,8 @@ class EmbeddingWidget(UseDock):
 
     def _pool(self, pooled: ObjectsPooled) -> None:
         labels = self._labels() if self._labels is not None else None
+        if not self._record:  # the movie was removed before the work began
+            return
         if labels is None or not still_there(self.viewer, labels):
             self._pooled = " The labels layer was removed."
             return
@@ -238,7 +236,8 @@ class EmbeddingWidget(UseDock):
         if self._source is not None and not still_there(self.viewer, self._source):
             return f"The layer {self._name} was removed: the work has ended."
         begin = "Stopped" if self._stopped else "Done"
-        return f"{begin}: {self._done} frame{'s' * (self._done != 1)} embedded.{self._pooled}"
+        colours = " Not all have the colours of the whole movie." if self._coloured < self._done else ""
+        return f"{begin}: {self._done} frame{'s' * (self._done != 1)} embedded.{self._pooled}{colours}"
 
 
 _WITHOUT_ASKING = QFileDialog.Option.DontConfirmOverwrite  # a zarr is a folder, and one of ours is gone on with

@@ -15,7 +15,6 @@ from ..shared.roomy import left_beside, roomy
 from ..shared.work import Stage, open_model_and_movie, outwards
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from ...engine.inference.stores import ZarrStore
     from ...engine.inference.stores.filling import EmbeddingPlan
     from ...engine.movies import Movie
+    from ..shared.work import Stopping
 
 _LEFT = 0.75  # of the memory that may be taken, for the channels; the rest is for the work
 COLOURS = 3
@@ -109,11 +109,12 @@ def size_of(frames: int, features: int, height: int, width: int, *, on_disk: boo
     return frames * features * height * width * (2 if on_disk else 4)
 
 
-def compute_embedding(order: EmbeddingOrder, stopping: threading.Event) -> Iterator[Any]:
+def compute_embedding(order: EmbeddingOrder, stopping: Stopping) -> Iterator[Any]:
     """Yield `EmbeddingBegun`, a `FrameEmbedded` for each frame, `ObjectsPooled`, and a `FrameColoured` for each frame.
 
     The colours are three principal components, fitted to the first frame until those of the whole movie are known.
-    Once `stopping` is set no further frames are embedded, and the components are those of the frames that are there.
+    Stopped in the first part no further frames are embedded, and the components are those of the frames that are there;
+    in the second, no further frames are coloured anew.
     """
     from ...engine.inference.stores.filling import plan_embedding
 
@@ -202,9 +203,7 @@ def _check_memory(needed: int, device: torch.device, memory: int | None) -> None
         )
 
 
-def _frames(
-    order: EmbeddingOrder, plan: EmbeddingPlan, kept: _Kept, colours: Any, stopping: threading.Event
-) -> Iterator[Any]:
+def _frames(order: EmbeddingOrder, plan: EmbeddingPlan, kept: _Kept, colours: Any, stopping: Stopping) -> Iterator[Any]:
     from ...engine.inference.embeddings.components import ComponentFit
     from ...engine.inference.embeddings.embedding import embed
     from ...engine.inference.embeddings.pooling import open_labels, pool, read_labels
@@ -232,13 +231,16 @@ def _frames(
             number = int(plan.movie.movie.frame_numbers[frame])
             tables.append(pool(read_labels(labels, frame), embedding, frame=number))
         yield FrameEmbedded(frame, limits, done, len(frames), notices)
-        if stopping.is_set():
+        if stopping.first.is_set():
             break
     if tables:
         yield ObjectsPooled(_joined(tables))
+    stopping.in_second = True
     yield Stage("Colours of the whole movie ...")
     components = fit.result()
     for frame in frames[:done]:
+        if stopping.second.is_set():
+            break
         _colour(colours, frame, components, kept.read(frame))
         yield FrameColoured(frame)
 

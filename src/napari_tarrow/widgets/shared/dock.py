@@ -25,7 +25,7 @@ from .combo import titled
 from .layers import duration, still_there
 from .models import ModelChooser
 from .movie_chooser import MovieChooser
-from .work import Stage
+from .work import Stage, Stopping
 from .worker import Job, in_words, notify
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class UseDock(QWidget):
         self.job: Job | None = None
         self._title = title
         self._source: weakref.ref[Layer] | None = None  # the layer that the job works on
+        self._stopping = Stopping()
         self._stopped = False
         self._ending = False  # the work was asked to end, and has not yet
         self._begin = 0.0  # of the work, or of its latest stage
@@ -91,6 +92,7 @@ class UseDock(QWidget):
         self.movie.look()
         if self.job is not None or layer is None or self._hindrance():
             return
+        self._stopping = Stopping()
         try:
             work = self._work()
         except UserError as error:
@@ -119,12 +121,7 @@ class UseDock(QWidget):
     def leave(self) -> None:
         """End the work because nobody will look at more of it."""
         self.end()
-        self._break_off()
-
-    def allow_stop(self) -> None:
-        """Let the work be asked to end once more: a new stage of it has begun."""
-        self._ending = False
-        self.update_buttons()
+        self._stopping.stop_all()
 
     def update_buttons(self) -> None:
         """Enable what works now, and say what hinders."""
@@ -156,16 +153,6 @@ class UseDock(QWidget):
     def _ended(self, result: Any) -> str:
         """Show the end of the work, and return a sentence about it."""
         raise NotImplementedError
-
-    def _stop_work(self) -> None:
-        """Ask the work to end by itself; called in the main thread."""
-        raise NotImplementedError
-
-    def _break_off(self) -> None:
-        """Ask the work to leave out what it would still do at its end; called in the main thread."""
-
-    def _stage_begun(self) -> None:
-        """Heed that a new stage of the work has begun."""
 
     def _forget(self) -> None:
         """Let go of what the work was about: it holds the movie's data."""
@@ -230,13 +217,14 @@ class UseDock(QWidget):
     def _asked_to_stop(self) -> None:
         """Pass on what the button asks, or the cross in napari's activity dock."""
         self._stopped = True
-        self._stop_work()
+        self._stopping.stop()
 
     def _value(self, value: Any) -> None:
         if isinstance(value, Stage):
             self._stage, self._begin = value.sentence, time.monotonic()
             self._say(value.sentence)
-            self._stage_begun()
+            self._ending = False  # what has begun may be stopped, too
+            self.update_buttons()
             return
         self._notices = list(
             dict.fromkeys([*self._notices, *(f"Note: {one}" for one in getattr(value, "notices", ()))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,31 @@ class Stage:
     """What is done from now on, as a sentence; how long it takes is not known."""
 
     sentence: str
+
+
+class Stopping:
+    """What the user no longer waits for of work in two parts; asked for in one thread, looked at in another.
+
+    Attributes
+    ----------
+    first, second : threading.Event
+        Set where the rest of a part is not wanted.
+    in_second : bool
+        Whether the first part has ended, so that whoever stops means the second.
+    """
+
+    def __init__(self) -> None:
+        self.first, self.second = threading.Event(), threading.Event()
+        self.in_second = False
+
+    def stop(self) -> None:
+        """End what is done now."""
+        (self.second if self.in_second else self.first).set()
+
+    def stop_all(self) -> None:
+        """End what is done now, and leave out the rest."""
+        self.first.set()
+        self.second.set()
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,11 @@ from ...engine.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Job", "in_words", "notify"]
+__all__ = ["Job", "for_bar", "in_words", "notify"]
 
 _BETWEEN_LOOKS = 40  # milliseconds
 _AT_ONCE = 0.02  # seconds that the window may be kept with what has arrived
+_MOST_IN_BAR = 1_000_000_000  # Qt counts in 32 bits
 _BETWEEN_MARKS = 0.3  # seconds between two changes of a progress bar
 
 
@@ -113,7 +114,7 @@ class Job(QObject):
         if self._bar is None or (now - self._marked < _BETWEEN_MARKS and done < total):
             return
         self._marked = now
-        bar, done, total = self._bar, round(done), round(total)
+        bar, (done, total) = self._bar, for_bar(done, total)
         if bar.total != total:
             bar.total = total
         if text and text != bar.desc.removesuffix(": "):
@@ -160,6 +161,13 @@ class Job(QObject):
         else:
             self.errored.emit(self._line.error)
         self.finished.emit()
+
+
+def for_bar(done: float, total: float) -> tuple[int, int]:
+    """Return both as whole numbers that Qt's bars can hold, in parts per million where they are larger."""
+    if total <= _MOST_IN_BAR:
+        return round(done), round(total)
+    return round(1e6 * done / total), 1_000_000
 
 
 def in_words(error: BaseException) -> str:

@@ -7,10 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QBuffer, QTimer
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from ...engine.errors import UserError
+from ...engine.files import replacing
 from ...engine.training.updates import CHANCE, CHANCE_LOSS
+from ..shared.worker import notify
 from .curve_data import Curve
 
 _BETWEEN_DRAWINGS = 100  # milliseconds
@@ -78,7 +81,13 @@ class CurvePlot(QWidget):
         self._later.start(max(0, round(_BETWEEN_DRAWINGS - since)))
 
     def save_image(self, path: Path) -> None:
-        """Write the plot as it is seen, at twice its size, as a png."""
+        """Write the plot as it is seen, at twice its size, as a png.
+
+        Raises
+        ------
+        UserError
+            If it cannot be written.
+        """
         self._make_plots()
         self._draw()
         assert self._plots is not None
@@ -115,7 +124,10 @@ class CurvePlot(QWidget):
     def _ask_and_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save the learning curve", "learning_curve.png", "Images (*.png)")
         if path:
-            self.save_image(Path(path).with_suffix(".png"))
+            try:
+                self.save_image(Path(path).with_suffix(".png"))
+            except UserError as error:
+                notify(error)
 
 
 class _Plots:
@@ -203,7 +215,10 @@ class _Plots:
 
         exporter = ImageExporter(self.widget.scene())
         exporter.parameters()["width"] = 2 * self.widget.width()
-        exporter.export(str(path))
+        picture = QBuffer()
+        exporter.export(toBytes=True).save(picture, "PNG")
+        with replacing(path) as file:
+            file.write(picture.data().data())
 
     def _plot(self, row: int, label: str) -> Any:
         plot = self.widget.addPlot(row=row, col=0)

@@ -116,7 +116,7 @@ def file_of(path: str | None, movie: Movie, config: TrainConfig, *, exact: bool 
     try:
         found, own = (open_movie(one, channels=config.channels, axes=config.axes) for one in (path, movie))
         same = found.shape == own.shape and bool((found.frame_numbers == own.frame_numbers).all())
-        same = same and (not exact or fingerprint(found) == fingerprint(own))
+        same = same and (not exact or fingerprint(found, whole=True) == fingerprint(own, whole=True))
     except UserError:
         return None
     return str(Path(path).resolve()) if same else None

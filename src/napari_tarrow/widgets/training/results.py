@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, Qt, QTimer, QUrl, Signal
+from qtpy.QtCore import QCoreApplication, QObject, Qt, QTimer, QUrl, Signal
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QGridLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
@@ -52,6 +52,7 @@ class ResultsPanel(QWidget):
         self.copy = _button("Copy as command", "Copy the line that trains the same in a terminal")
         self.load = _button("Load a run's settings…", "Take the settings of a run (its run.yaml) or of a YAML file")
         self._board = TensorBoard(self)
+        self._board.failed.connect(self.failed)
         buttons = QGridLayout()
         for place, button in enumerate((self.open_folder, self.tensorboard, self.save, self.copy)):
             buttons.addWidget(button, place // 2, place % 2)
@@ -97,10 +98,20 @@ class ResultsPanel(QWidget):
 
 
 class TensorBoard(QObject):
-    """TensorBoard as a process of its own; the browser is opened once it listens."""
+    """TensorBoard as a process of its own, which ends with napari; the browser is opened once it listens.
+
+    Signals
+    -------
+    failed(object)
+        An error to be shown: it does not listen.
+    """
+
+    failed = Signal(object)
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
+        if (application := QCoreApplication.instance()) is not None:
+            application.aboutToQuit.connect(self.close)
         self._process: subprocess.Popen[bytes] | None = None
         self._timer = QTimer(self)
         self._timer.setInterval(500)
@@ -136,7 +147,10 @@ class TensorBoard(QObject):
         self._looks += 1
         ended = self._process is None or self._process.poll() is not None
         if ended or self._looks > _MOST_LOOKS:
-            self._timer.stop()
+            self.close()
+            self.failed.emit(
+                UserError("TensorBoard does not start. Try it in a terminal: tensorboard --logdir, and the run folder.")
+            )
         elif _listens(self._port):
             self._timer.stop()
             QDesktopServices.openUrl(QUrl(f"{_ADDRESS}{self._port}"))

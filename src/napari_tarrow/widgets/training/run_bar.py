@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, 
 
 from ..shared.dock import note
 from ..shared.form import warning_label
+from ..shared.worker import for_bar
 from .run_state import Action, RunState, State
 
 _WORDS = {
@@ -87,6 +88,7 @@ class RunBar(QWidget):
 
     def show_progress(self, done: int, total: int) -> None:
         """Move the bar; an unknown total makes it run to and fro."""
+        done, total = for_bar(done, total)
         self.progress.setRange(0, total)
         self.progress.setValue(done)
 

@@ -294,6 +294,9 @@ class TrainWidget(QWidget):
             answer = QMessageBox.question(self, "Cancel training", text, buttons.Yes | buttons.No, buttons.No)
             if answer != buttons.Yes:
                 return
+            if not self.run.state.allows(Action.CANCEL):
+                self.bar.complain(f"The run had ended before you answered: it is kept in {self.run.folder}.")
+                return
         self.run.cancel()
 
     def _halve(self) -> None:

@@ -30,7 +30,7 @@ def embedding_settings(model: TimeArrowNet, movie: PreparedMovie, **options: Any
     """
     return {
         "model": network_digest(model),
-        "movie": fingerprint(movie.movie),
+        "movie": fingerprint(movie.movie, whole=True),
         **asdict(movie.preparation),
         **options,
     }
