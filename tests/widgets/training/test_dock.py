@@ -237,9 +237,8 @@ def test_a_run_that_ends_before_cancel_is_confirmed_is_kept_and_that_is_said(
     monkeypatch.setattr(QMessageBox, "question", question)
     begin(dock, until)
     dock.bar.buttons[Action.CANCEL].click()
-    assert (
-        dock.bar.problem.text() == f"The run had ended before you answered: it is kept in {tmp_path / 'runs' / 'run'}."
-    )
+    kept = tmp_path / "runs" / "run"
+    assert dock.bar.problem.text() == f"The run had ended before you answered: it is kept in {kept}."
     assert kept.exists()
 
 
