@@ -113,7 +113,8 @@ class OutputFolder:
                     _move(path, self.path, undo)
             except OSError as error:
                 undo.close()
-                old.rmdir()
+                with contextlib.suppress(OSError):
+                    old.rmdir()
                 kept = free_path(self.path / "not_placed")
                 self.work.replace(kept)
                 raise UserError(

@@ -109,12 +109,13 @@ class EventsLayer:
         before, self._ticks = self._ticks, list(ticks)
         if (layer := self.layer) is None or before == self._ticks:
             return
-        features, symbols = layer.features.copy(), list(layer.symbol)
         places, ours = _events_of(layer, len(self._scores))
-        for point in np.flatnonzero(ours):
-            tick = ticks[places[point]]
-            features.loc[point, "true"], symbols[point] = _WORDS[tick], _SYMBOLS[tick]
-        layer.features, layer.symbol = features, symbols
+        features = layer.features.copy()
+        words, symbols = (np.array(known, object) for known in (features.get("true", [""] * len(places)), layer.symbol))
+        words[ours] = np.array([_WORDS[tick] for tick in ticks], object)[places[ours]]
+        symbols[ours] = np.array([_SYMBOLS[tick] for tick in ticks], object)[places[ours]]
+        features["true"] = words
+        layer.features, layer.symbol = features, list(symbols)
 
     def visit(self, place: int) -> None:
         """Move the viewer to an event, and select it."""
