@@ -291,6 +291,18 @@ def test_a_table_can_be_opened_again_with_its_ticks_and_pictures(run, found, tmp
     assert read_events(path).true == (True, None)
 
 
+def test_rings_and_pictures_of_a_table_are_as_large_as_those_that_were_found(run, found, tmp_path, monkeypatch, until):
+    run.all()
+    panel = run.dock.events
+    sizes, insets = run.viewer.layers["cells events"].size, dict(panel.insets)
+    write_events(tmp_path / "events.csv", EVENTS)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(tmp_path / "events.csv"), ""))
+    panel.open_csv()
+    until(lambda: len(panel.insets) == len(EVENTS))
+    np.testing.assert_array_equal(run.viewer.layers["cells events [1]"].size, sizes)
+    assert [one.frames.shape for one in panel.insets.values()] == [one.frames.shape for one in insets.values()]
+
+
 def test_a_table_of_another_movie_is_refused_in_words(run, tmp_path, monkeypatch):
     path = tmp_path / "events.csv"
     path.write_text("frame,y,x,score\n99,5,19,3\n")
@@ -387,10 +399,10 @@ def test_pictures_go_on_while_a_contact_sheet_is_saved(run, tmp_path, monkeypatc
     write_events(path, EVENTS)
     event_inset = pictures.event_inset
 
-    def patient(movie: Any, event: Event, values: Any) -> Inset:
+    def patient(movie: Any, event: Event, *rest: Any) -> Inset:
         if event != EVENTS[0]:
             free.wait(30)
-        return event_inset(movie, event, values)
+        return event_inset(movie, event, *rest)
 
     monkeypatch.setattr(pictures, "event_inset", patient)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))

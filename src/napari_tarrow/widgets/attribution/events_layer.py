@@ -70,6 +70,7 @@ class EventsLayer:
             "pair": ["-".join(map(str, event.pair)) for event in events] * len(self._copies),
             "true": [""] * len(coordinates),
         }
+        self._side = min(facts.shape[facts.axes.index(letter)] for letter in "YX")
         self._movie = weakref.ref(plain(movie))
         self._layer: weakref.ref[Points] = weakref.ref(
             plain(
@@ -79,7 +80,7 @@ class EventsLayer:
                     name=name,
                     features=features,
                     feature_defaults={"event": 0, "score": 0.0, "pair": "", "true": ""},
-                    size=_size(facts, radius),
+                    size=_size(self._side, radius),
                     face_color="transparent",
                     border_color="score" if len(coordinates) else "white",
                     border_colormap="plasma",
@@ -103,6 +104,11 @@ class EventsLayer:
             shown = np.array(layer.shown)
             shown[ours] = self._scores[places[ours]] >= threshold
             layer.shown = shown
+
+    def resize(self, radius: float) -> None:
+        """Fit the rings to the radius of the movie's objects, in pixels."""
+        if (layer := self.layer) is not None and len(layer.data):
+            layer.size = _size(self._side, radius)
 
     def tick(self, ticks: Sequence[bool | None]) -> None:
         """Show what the user says of each event: a cross for a false one."""
@@ -161,7 +167,6 @@ def _moved(places: NDArray[np.float64], facts: LayerFacts, copy: dict[str, int])
     return moved
 
 
-def _size(facts: LayerFacts, radius: float | None) -> float:
+def _size(side: int, radius: float | None) -> float:
     """Diameter of a ring in pixels: it should go round what divides, and still be seen where the movie is large."""
-    side = min(facts.shape[facts.axes.index(letter)] for letter in "YX")
     return float(np.clip(side / 8, 22, 40)) if radius is None else max(_RING * radius, side / _SMALLEST)

@@ -16,7 +16,7 @@ from ..shared.worker import Job, in_words, notify
 from .event_list import EventList, read_event_list
 from .events_layer import EventsLayer
 from .gallery import Gallery
-from .work import SHOWN, Pictured, draw_sheet, pictures
+from .work import SHOWN, ObjectsMeasured, Pictured, draw_sheet, pictures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -226,8 +226,12 @@ class EventsPanel(QWidget):
         return job
 
     def _take(self, value: Any) -> None:
-        if self.sender() is self._job and isinstance(value, Pictured):
+        if self.sender() is not self._job:
+            return
+        if isinstance(value, Pictured):
             self.picture(value)
+        elif isinstance(value, ObjectsMeasured) and self._layer is not None:
+            self._layer.resize(value.radius)
 
     def _say(self, sentence: str | None) -> None:
         """Tell in passing what was saved."""

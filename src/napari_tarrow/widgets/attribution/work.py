@@ -97,6 +97,13 @@ class EventsFound:
 
 
 @dataclass(frozen=True)
+class ObjectsMeasured:
+    """The radius of the movie's objects, in pixels."""
+
+    radius: float
+
+
+@dataclass(frozen=True)
 class Pictured:
     """The picture of event number `place`."""
 
@@ -192,12 +199,17 @@ def _sought(order: MapOrder, values: NDArray[np.float32]) -> NDArray[np.float32]
     return without_signs(values, order.kind) if order.signed else values
 
 
-def pictures(movie: Movie, events: Sequence[Event]) -> Iterator[Pictured]:
-    """Yield the pictures of events, without maps."""
-    from ...engine.inference.events.pictures import event_inset
+def pictures(movie: Movie, events: Sequence[Event]) -> Iterator[ObjectsMeasured | Pictured]:
+    """Yield how large the movie's objects are, and the pictures of events, without maps."""
+    from ...engine.inference.events.pictures import event_inset, inset_side
+    from ...engine.movies import Preparation, PreparedMovie
+    from ...engine.movies.object_radius import object_radius
 
+    channels = movie.shape[1] if movie.shape[1] > 1 else 0
+    radius = object_radius(PreparedMovie(movie, Preparation(normalize="frame", channels=channels)))
+    yield ObjectsMeasured(radius)
     for place, event in enumerate(events):
-        yield Pictured(place, event_inset(movie, event, None))
+        yield Pictured(place, event_inset(movie, event, None, inset_side(radius)))
 
 
 def draw_sheet(insets: Sequence[Inset], path: Path, title: str) -> Generator[Any, None, str]:
