@@ -221,15 +221,16 @@ def test_what_is_there_is_replaced_only_when_asked_and_ticks_survive(
     assert "Note: ticks" not in capsys.readouterr().out
 
 
-def test_where_old_outputs_cannot_be_moved_both_old_and_new_are_kept(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stuck", ["out/maps_delta2.tif", "out/.attribution.part/maps_delta1.tif"])
+def test_where_outputs_cannot_be_moved_both_old_and_new_are_kept(
+    stuck: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run("--delta 2") == 0
     before = {path: (folder / "out" / path).read_bytes() for path in written()}
     replace = Path.replace
 
     def open_elsewhere(path: Path, place: Path) -> Path:
-        if path == Path("out/maps_delta2.tif"):
+        if path == Path(stuck):
             raise PermissionError(13, "Permission denied")
         return replace(path, place)
 
@@ -239,6 +240,25 @@ def test_where_old_outputs_cannot_be_moved_both_old_and_new_are_kept(
     assert written() == sorted([*before, "not_placed_1"])
     kept = sorted(path.name for path in Path("out/not_placed_1").iterdir())
     assert kept == ["attribution.yaml", "events.csv", "events.png", "maps_delta1.tif"]
+
+
+def test_where_nothing_can_be_moved_any_more_what_was_made_stays_and_the_table_too(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("--delta 2") == 0
+    table, replace, moved = Path("out/events.csv").read_bytes(), Path.replace, []
+
+    def gone(path: Path, place: Path) -> Path:
+        if path.parent.name == "out" or moved:  # outputs; no longer once the first is moved
+            moved.append(path)
+        if len(moved) > 1:
+            raise OSError(5, "Input/output error")
+        return replace(path, place)
+
+    monkeypatch.setattr(Path, "replace", gone)
+    assert "what was made is kept in out/.attribution.part." in refused(capsys, "model movie.tif -o out --overwrite")
+    assert Path("out/events.csv").read_bytes() == table
+    assert Path("out/.attribution.part/maps_delta1.tif").is_file()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names there are bytes")

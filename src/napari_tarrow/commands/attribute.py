@@ -119,7 +119,7 @@ class _Job:
         if (table := output.path / _EVENTS).is_file():  # its ticks are kept
             shutil.copyfile(table, output.work / _EVENTS)
         write_events(output.work / _EVENTS, events, threshold=threshold)
-        output.put()
+        output.put(last=_EVENTS)
         self._say(events, threshold)
 
     def _keep_remarks(self, events: Sequence[Event]) -> None:

@@ -152,7 +152,7 @@ class _Job:
         if self._targets.tif:
             store: ImageStore = open_tif_store(path, plan.shape, plan.dtype, **options)
         else:
-            settings = plan.settings()
+            settings = plan.settings
             version = self._config.ome_zarr
             store = open_store(path, plan.shape, plan.dtype, settings, version=version, about=self._about(), **options)
         self._closing.callback(store.close)
@@ -169,7 +169,7 @@ class _Job:
         if self._targets.tif:
             store: ImageStore = open_tif_store(path, shape, "uint8", rgb=count == 3, **options)
         else:
-            settings = {**plan.settings(), "embedding": plan.dtype}
+            settings = {**plan.settings, "embedding": plan.dtype}
             version = self._config.ome_zarr
             store = open_store(path, shape, "uint8", settings, version=version, about=self._about(), **options)
         self._closing.callback(store.close)

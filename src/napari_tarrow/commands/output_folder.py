@@ -30,6 +30,7 @@ class OutputFolder:
         self.path = user_path(path)
         self._ours = ours
         self.work = self.path / work
+        self._stuck = False  # what was made could not leave `work`
 
     def there(self) -> list[Path]:
         """List what is there already."""
@@ -88,14 +89,20 @@ class OutputFolder:
                 try:
                     yield
                 finally:
-                    shutil.rmtree(self.work, ignore_errors=True)
+                    if not self._stuck:
+                        shutil.rmtree(self.work, ignore_errors=True)
         finally:
             for folder in before:  # those made for nothing
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 
-    def put(self) -> None:
+    def put(self, last: str) -> None:
         """Move what was made into its place; what else is there of ours goes.
+
+        Parameters
+        ----------
+        last : str
+            Name of a file in which users write: it is never away, but replaced when all else is in its place.
 
         Raises
         ------
@@ -103,25 +110,36 @@ class OutputFolder:
             If something cannot be replaced, since another program has it open or it is somebody else's. Then all that
             was there is as it was, and what was made is kept beside it.
         """
-        old, made = self.work / ".old", sorted(self.work.iterdir())
+        old = self.work / ".old"
+        made = sorted(path for path in self.work.iterdir() if path.name != last)
         with contextlib.ExitStack() as undo:
             try:
                 old.mkdir()
                 for path in self.there():
-                    _move(path, old, undo)
+                    if path.name != last:
+                        _move(path, old, undo)
                 for path in made:
                     _move(path, self.path, undo)
+                (self.work / last).replace(self.path / last)
             except OSError as error:
-                undo.close()
-                with contextlib.suppress(OSError):
-                    old.rmdir()
-                kept = free_path(self.path / "not_placed")
-                self.work.replace(kept)
                 raise UserError(
-                    f"{self.path} cannot be filled ({error.strerror or error}): what was made is kept in {kept}. Close"
-                    " what is open of the old outputs, and put it in their place."
+                    f"{self.path} cannot be filled ({error.strerror or error}): what was made is kept in"
+                    f" {self._kept_aside(undo, old)}. Close what is open of the old outputs, and put it in their place."
                 ) from error
             undo.pop_all()
+
+    def _kept_aside(self, undo: contextlib.ExitStack, old: Path) -> Path:
+        """Take back what was moved, and return where what was made is out of the way."""
+        kept = free_path(self.path / "not_placed")
+        try:
+            undo.close()
+            if old.exists():
+                old.rmdir()
+            self.work.replace(kept)
+        except OSError:
+            self._stuck = True
+            return self.work
+        return kept
 
 
 def _holds_frames(folder: Path) -> bool:

@@ -24,7 +24,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4  # malloc.h
 _KEEP = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1}  # -1: never
 # What glibc comes to by itself in a process that uses large blocks; its own law is off once a value is set.
 _AS_USUAL = {_M_MMAP_MAX: 65536, _M_MMAP_THRESHOLD: 2**25, _M_TRIM_THRESHOLD: 2**26}
-_keeping = threading.Lock()
+_keeping = threading.RLock()  # a generator's end may come at any moment, by the garbage collector
 _keepers: set[object] = set()
 _UNKNOWN_MEMORY = 4 * 1024**3  # bytes taken as available where the system does not say
 _OF_APPLE = (

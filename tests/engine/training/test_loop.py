@@ -14,6 +14,7 @@ import pytest
 import torch
 import yaml
 
+from napari_tarrow.engine import devices
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.training import (
@@ -577,6 +578,24 @@ def test_a_run_on_arrays_is_resumed_with_the_same_arrays_only(tiny: Make, movie:
             list(resume(folder, movies=movies))
     with pytest.raises(TypeError, match="lr cannot change"):
         list(resume(folder, movies=[frames, other], lr=1.0))
+
+
+def test_a_run_is_not_gone_on_with_when_any_frame_was_mended(tiny: Make, movie: Path) -> None:
+    import tifffile
+
+    frames = tifffile.imread(movie)
+    folder = folder_of(list(train(tiny(epochs=1), movies=[frames])))
+    frames[3, 0, 0] += 1  # not one of the few that tell one movie from another
+    with pytest.raises(UserError, match="has changed"):
+        list(resume(folder, movies=[frames]))
+
+
+def test_freed_memory_is_kept_while_training_and_no_longer(tiny: Make) -> None:
+    run = train(tiny())
+    next(u for u in run if isinstance(u, Progress))
+    assert devices._keepers or devices._glibc() is None
+    run.close()
+    assert not devices._keepers
 
 
 def test_a_run_that_names_its_movie_from_elsewhere_says_so(

@@ -169,15 +169,15 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
         else:
             plan, precision = record.plan, f"precision {record.plan.precision}, as before"
         session = Session(config, plan, model, batches, folder)
+        memory = int(step_bytes(config, model, session.objective, batches.few())), free_memory(device)
         if record is not None:
+            if device.type == "cpu" and memory[0] > memory[1]:  # a GPU says so by itself
+                raise NotEnoughMemoryError(
+                    f"Going on needs about {in_words(memory[0])} of memory, and {in_words(memory[1])} are free. Close"
+                    f" other programs, or start a new run with a smaller batchsize from its weights (--init {folder})."
+                )
             session.restore()
         summary = (*footage.summary, *_describe_work(session, data.store.place, precision))
-        memory = int(step_bytes(config, model, session.objective, batches.few())), free_memory(device)
-        if record is not None and memory[0] > memory[1]:
-            raise NotEnoughMemoryError(
-                f"Going on needs about {in_words(memory[0])} of memory, and {in_words(memory[1])} are free. Close other"
-                " programs, or resume on a machine with more memory."
-            )
         control.begin()
         started = Started(folder, summary, session.epochs, session.steps, session.epoch, session.seconds_left, memory)
         told: tuple[Update, ...] = (started, *(Notice(text) for text in (*notices, *footage.notices)))
@@ -373,7 +373,7 @@ def _check_unchanged(footage: Footage, record: RunRecord, folder: Path) -> None:
             f" Give the same, or start a new run from its weights with --init {folder}."
         )
     for movie, known in zip(footage.movies, record.fingerprints, strict=True):
-        if known != fingerprint(movie.movie, whole=True):
+        if known not in (fingerprint(movie.movie, whole=True), fingerprint(movie.movie)):  # the latter until 0.1
             raise UserError(
                 f"{movie.movie.source} has changed since the run in {folder} began. Put the old movie back, or start"
                 f" a new run from its weights with --init {folder}."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...engine.errors import UserError
 from ..shared.roomy import left_beside, roomy
 from ..shared.work import Stage, open_model_and_movie, outwards
 
@@ -201,15 +202,17 @@ def _sought(order: MapOrder, values: NDArray[np.float32]) -> NDArray[np.float32]
 
 def pictures(movie: Movie, events: Sequence[Event]) -> Iterator[ObjectsMeasured | Pictured]:
     """Yield how large the movie's objects are, and the pictures of events, without maps."""
-    from ...engine.inference.events.pictures import event_inset, inset_side
+    from ...engine.inference.events.pictures import INSET, event_inset, inset_side
     from ...engine.movies import Preparation, PreparedMovie
     from ...engine.movies.object_radius import object_radius
 
-    channels = movie.shape[1] if movie.shape[1] > 1 else 0
-    radius = object_radius(PreparedMovie(movie, Preparation(normalize="frame", channels=channels)))
-    yield ObjectsMeasured(radius)
+    channels, size = movie.shape[1] if movie.shape[1] > 1 else 0, INSET
+    with contextlib.suppress(UserError):  # a frame that cannot be used is no reason to show none
+        radius = object_radius(PreparedMovie(movie, Preparation(normalize="frame", channels=channels)))
+        size = inset_side(radius)
+        yield ObjectsMeasured(radius)
     for place, event in enumerate(events):
-        yield Pictured(place, event_inset(movie, event, None, inset_side(radius)))
+        yield Pictured(place, event_inset(movie, event, None, size))
 
 
 def draw_sheet(insets: Sequence[Inset], path: Path, title: str) -> Generator[Any, None, str]:

@@ -184,7 +184,7 @@ def _open_store(path: Path, plan: EmbeddingPlan) -> ZarrStore:
     from ...engine.inference.stores import open_store
 
     try:
-        return open_store(path, plan.shape, plan.dtype, plan.settings(), calibration=plan.calibration)
+        return open_store(path, plan.shape, plan.dtype, plan.settings, calibration=plan.calibration)
     except UserError as error:
         raise UserError(str(error).replace(", or give --overwrite to replace it", "")) from error
 
@@ -235,6 +235,7 @@ def _frames(order: EmbeddingOrder, plan: EmbeddingPlan, kept: _Kept, colours: An
             break
     if tables:
         yield ObjectsPooled(_joined(tables))
+    steps.close()  # type: ignore[attr-defined]
     stopping.in_second = True
     yield Stage("Colours of the whole movie ...")
     components = fit.result()

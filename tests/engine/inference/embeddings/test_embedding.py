@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_tarrow.engine import devices
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference.embeddings import embedding
 from napari_tarrow.engine.inference.embeddings.embedding import embed, embed_blocks
@@ -196,5 +197,7 @@ def test_closing_gives_memory_back(model, monkeypatch):
         steps = work(model, movie_of(noise((40, 50))))
         next(steps)
         assert not given
+        assert devices._keepers or devices._glibc() is None
         steps.close()
         assert given.pop()
+        assert not devices._keepers

@@ -146,6 +146,7 @@ def test_labels_of_other_frames_are_refused() -> None:
         open_labels(labels, movie)
     for numbers in ([0, 1, 2, 3], [1, 2, 3, 5]):  # a stack of its own, and the same gaps
         open_labels(open_movie(np.zeros((4, 22, 31), np.uint16), frame_numbers=numbers), movie)
+    open_labels(labels, open_movie(np.zeros((4, 22, 31), np.uint8)))
 
 
 def test_labels_whose_axes_are_wrong_are_read_as_the_movie_is(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_tarrow.engine import devices
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference import attribute
 from napari_tarrow.engine.inference.maps import attribution
@@ -80,6 +81,14 @@ def by_definition(model: TimeArrowNet, x: torch.Tensor, kind: str, c: int) -> np
         "evidence_change": lambda: evidence * difference,
     }
     return maps[kind]().numpy()
+
+
+def test_freed_memory_is_kept_while_maps_are_made_and_no_longer(model: TimeArrowNet, movie: PreparedMovie) -> None:
+    maps = attribute(model, movie)
+    next(maps)
+    assert devices._keepers or devices._glibc() is None
+    maps.close()  # type: ignore[attr-defined]
+    assert not devices._keepers
 
 
 def test_only_real_time_steps_are_compared(model: TimeArrowNet, movie: PreparedMovie) -> None:

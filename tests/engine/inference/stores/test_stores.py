@@ -10,12 +10,19 @@ import pytest
 import zarr
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.inference.stores import Calibration, ZarrStore, open_store, stored_parts
+from napari_tarrow.engine.inference.stores import (
+    Calibration,
+    ZarrStore,
+    embedding_settings,
+    open_store,
+    stored_parts,
+)
 from napari_tarrow.engine.inference.stores import ome_layout as module
 from napari_tarrow.engine.inference.stores.assembly import Assembly
 from napari_tarrow.engine.inference.stores.ledger import Ledger, read_ledger
 from napari_tarrow.engine.inference.stores.space import check_apart
-from napari_tarrow.engine.movies import open_movie
+from napari_tarrow.engine.models import TimeArrowNet
+from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,6 +126,16 @@ def test_one_without_a_finished_frame_goes_when_it_is_closed(tmp_path: Path, mon
     other.write(2, VALUES[2])
     store.close()  # another process has finished a frame
     assert opened(tmp_path / "out.zarr").missing == (0, 1, 3)
+
+
+def test_what_is_closed_again_does_nothing_to_what_another_process_made(tmp_path: Path) -> None:
+    store = filled(tmp_path / "out.zarr")
+    store.close()
+    other = opened(tmp_path / "out.zarr", overwrite=True, layer=1)
+    store.close()
+    for frame in range(4):
+        other.write(frame, VALUES[frame])
+    assert opened(tmp_path / "out.zarr", layer=1).missing == ()
 
 
 @pytest.mark.parametrize("settings", [{}, {"layer": 1, "overwrite": True}])
@@ -333,3 +350,16 @@ def test_the_settings_lie_in_the_metadata_for_people(tmp_path: Path) -> None:
     metadata = json.loads((tmp_path / "out.zarr" / "zarr.json").read_text())["attributes"]["napari_tarrow"]
     assert metadata["settings"]["layer"] == 0
     assert metadata["version"] == "1.2"
+
+
+def test_an_embedding_is_of_another_movie_when_any_frame_was_mended() -> None:
+    model = TimeArrowNet("id", n_features=2)
+    frames = np.random.default_rng(0).integers(0, 99, (20, 8, 9)).astype(np.uint16)
+
+    def settings() -> dict[str, Any]:
+        return embedding_settings(model, PreparedMovie(open_movie(frames.copy()), Preparation()))
+
+    before = settings()
+    assert settings() == before
+    frames[3, 0, 0] += 1
+    assert settings()["movie"] != before["movie"]

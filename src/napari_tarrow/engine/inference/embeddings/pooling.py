@@ -117,7 +117,8 @@ def open_labels(source: Any, movie: Movie, *, n_images: int | None = None, axes:
             " Give labels of this movie."
         )
     steps, wanted_steps = (np.diff(one.frame_numbers) for one in (labels, movie))
-    if len(set(steps.tolist())) > 1 and (different := np.flatnonzero(steps != wanted_steps)).size:
+    both = (steps != 1).any() and (wanted_steps != 1).any()  # else one is a mere stack, whose frames have no numbers
+    if both and (different := np.flatnonzero(steps != wanted_steps)).size:
         own, wanted = (one.frame_numbers[different[0] + 1] for one in (labels, movie))
         raise UserError(
             f"The labels {labels.name} go on with frame {own} where the movie goes on with frame {wanted}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -75,8 +76,9 @@ class EmbeddingPlan:
         )
         return rows, columns
 
+    @functools.cached_property
     def settings(self) -> dict[str, Any]:
-        """Return all that changes the values, by name."""
+        """All that changes the values, by name; reads the movie once."""
         frames = ":".join(map(str, (self.frames.start, self.frames.stop, self.frames.step)))
         return embedding_settings(self.model, self.movie, layer=self.layer, grid=self.grid, frames=frames)
 

@@ -45,7 +45,7 @@ class ZarrStore:
     def __init__(self, path: Path, ledger: Ledger, ending: contextlib.ExitStack) -> None:
         self.path = path
         self._array = _array(path)
-        self._ledger, self._ending = ledger, ending
+        self._ledger, self._ending, self._closed = ledger, ending, False
         self.shape: tuple[int, int, int, int] = self._array.shape
         self.dtype = np.dtype(self._array.dtype)
         self._frame, self._assembly = -1, self._empty()
@@ -116,6 +116,9 @@ class ZarrStore:
 
     def close(self) -> None:
         """End writing: every finished frame is on the disk already, and an output without one goes."""
+        if self._closed:
+            return
+        self._closed = True
         with self._ending:
             known = read_ledger(self._ledger.path)  # where a disk knows no locks, another process may be at it
             if known is not None and not known.finished:
