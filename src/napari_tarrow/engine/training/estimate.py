@@ -79,13 +79,13 @@ def measure(config: TrainConfig, movies: Sequence[Any] | None = None) -> Estimat
     model = new_network(config, footage.channels, device)
     with open_dataset(first, footage, device) as data:
         batches = Batches(first, data, device)
-        free = free_memory(device)
+        free, few = free_memory(device), batches.few()
         try:
-            plan, _ = make_plan(first, model, lambda p: make_objective(config, p), batches.train, batches.few())
+            plan, _ = make_plan(first, model, lambda p: make_objective(config, p), batches.train, few)
         except NotEnoughMemoryError:
             plan = None
         precision = plan.precision if plan else "bf16" if config.precision == "auto" else config.precision
-        needed = step_bytes(first, model, make_objective(config, precision), batches.few())
+        needed = step_bytes(first, model, make_objective(config, precision), few)
     steps = plan.steps_per_epoch if plan else max(1, config.train_samples_per_epoch // config.batchsize)
     return Estimate(
         epochs=plan.epochs if plan else config.epochs,

@@ -152,6 +152,7 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
         threads = ending.enter_context(Threads(device))
         data = ending.enter_context(open_dataset(config, footage, device))
         batches = Batches(config, data, device)
+        few = batches.few()
 
         def heeded(step: int) -> tuple[torch.Tensor, torch.Tensor]:
             control.heed()
@@ -159,7 +160,7 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
 
         if record is None or folder is None:
             notices += start_differences(config)
-            plan, precision = make_plan(config, model, lambda p: make_objective(config, p), heeded, batches.few())
+            plan, precision = make_plan(config, model, lambda p: make_objective(config, p), heeded, few)
             prints = [(movie, fingerprint(movie.movie, whole=True)) for movie in footage.movies]
             control.heed()
             control.begin()
@@ -169,7 +170,7 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
         else:
             plan, precision = record.plan, f"precision {record.plan.precision}, as before"
         session = Session(config, plan, model, batches, folder)
-        memory = int(step_bytes(config, model, session.objective, batches.few())), free_memory(device)
+        memory = int(step_bytes(config, model, session.objective, few)), free_memory(device)
         if record is not None:
             if device.type == "cpu" and memory[0] > memory[1]:  # a GPU says so by itself
                 raise NotEnoughMemoryError(
@@ -373,7 +374,8 @@ def _check_unchanged(footage: Footage, record: RunRecord, folder: Path) -> None:
             f" Give the same, or start a new run from its weights with --init {folder}."
         )
     for movie, known in zip(footage.movies, record.fingerprints, strict=True):
-        if known not in (fingerprint(movie.movie, whole=True), fingerprint(movie.movie)):  # the latter until 0.1
+        # runs of earlier commits know a few frames only
+        if known != fingerprint(movie.movie, whole=True) and known != fingerprint(movie.movie):
             raise UserError(
                 f"{movie.movie.source} has changed since the run in {folder} began. Put the old movie back, or start"
                 f" a new run from its weights with --init {folder}."
