@@ -374,8 +374,7 @@ def _check_unchanged(footage: Footage, record: RunRecord, folder: Path) -> None:
             f" Give the same, or start a new run from its weights with --init {folder}."
         )
     for movie, known in zip(footage.movies, record.fingerprints, strict=True):
-        # runs of earlier commits know a few frames only
-        if known != fingerprint(movie.movie, whole=True) and known != fingerprint(movie.movie):
+        if known != fingerprint(movie.movie, whole=True):
             raise UserError(
                 f"{movie.movie.source} has changed since the run in {folder} began. Put the old movie back, or start"
                 f" a new run from its weights with --init {folder}."
