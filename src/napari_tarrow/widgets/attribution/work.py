@@ -165,13 +165,11 @@ def _events(
 
     radius = object_radius(movie)
     found: list[Event] = []
-    for one in search_events(_again(order, maps, written, stopping), movie, radius=radius):
+    for one in search_events(_again(order, maps, written, stopping), movie, radius=radius, stopping=stopping):
         if isinstance(one, int):
             yield MapSearched(one, len(written))
-            continue
-        found.append(one)
-        if stopping.is_set():  # what is left is weaker
-            break
+        else:
+            found.append(one)
     yield EventsFound(tuple(found), suggest_threshold(found), radius)
     for place, event in enumerate(found[:SHOWN]):
         if stopping.is_set():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -49,12 +50,47 @@ def test_the_search_says_how_far_it_is_and_may_be_ended_early(division):
     steps = list(search_events(maps, movie, radius=RADIUS))
     assert [step for step in steps if isinstance(step, int)] == sorted(step for step in steps if isinstance(step, int))
     assert steps[7] == len(maps)
-    assert steps[8:] == find_events(maps, movie, radius=RADIUS)
-    taken, *others = (step for step in search_events(maps[:1], movie, radius=RADIUS))
-    assert (taken, others) == (1, [])
+    assert [step for step in steps if not isinstance(step, int)] == find_events(maps, movie, radius=RADIUS)
+    assert set(search_events(maps[:1], movie, radius=RADIUS)) == {1}
     few = list(search_events(iter(maps[:3]), movie, radius=RADIUS))
     assert few[-1] == find_events(maps[:3], movie, radius=RADIUS)[0]
     assert find_events(maps, movie, radius=RADIUS, count=0) == []
+
+
+@pytest.mark.parametrize("delta", [1, 2, 4])
+def test_an_event_happens_when_most_changes_whatever_the_time_step(delta):
+    parent, daughters = spot(80, 80, 6), spot(80, 62) + spot(80, 98)
+    rounding = [parent] * 6 + [1.2 * parent, 1.5 * spot(80, 80, 5)]
+    movie = movie_of([*rounding, *[2 * daughters - 0.1 * i * spot(80, 62) for i in range(6)]])
+    strongest = 1.0 + 0.2 * np.arange(delta + 3)[::-1]  # the map sees it coming
+    maps = [np.zeros((SIZE, SIZE), np.float32)] * (len(movie.movie) - delta)
+    maps[8 - delta - 1 : 8] = [strength * spot(80, 80) for strength in strongest[: delta + 1]]
+    pairs = [AttributionMap((i, i + delta), map, delta=delta) for i, map in enumerate(maps)]
+    (event,) = find_events(pairs, movie, radius=RADIUS)
+    assert event.frame == 7
+    assert event.pair[0] <= event.frame < event.pair[1] == event.pair[0] + delta
+
+
+@pytest.mark.parametrize(("apart", "count"), [(14, 1), (20, 2)])
+def test_what_happens_at_the_same_moment_within_two_radii_is_one_event(apart, count):
+    empty = np.zeros((SIZE, SIZE), np.float32)
+    maps = [empty] * 9
+    maps[1], maps[7] = spot(80, 60), 0.8 * spot(80, 60 + apart, 4)  # too long apart in time to be one process
+    both = spot(80, 60) * 0.8 + spot(80, 60 + apart)
+    movie = movie_of([empty] * 5 + [both] * 5)
+    events = find_events(maps_of(maps), movie, radius=RADIUS)
+    assert [event.frame for event in events] == [4] * count
+
+
+def test_frames_that_nobody_waits_for_leave_the_moment_of_the_strongest_map(division):
+    movie, maps = division
+    maps = [maps[0], maps[3], *maps[2:]]
+    maps = [AttributionMap((i, i + 1), one.map) for i, one in enumerate(maps)]  # strongest two frames too early
+    assert find_events(maps, movie, radius=RADIUS)[0].frame == 3
+    stopping = threading.Event()
+    stopping.set()
+    (event,) = (one for one in search_events(maps, movie, radius=RADIUS, stopping=stopping) if not isinstance(one, int))
+    assert event.pair == (event.frame, event.frame + 1) != (3, 4)
 
 
 def test_two_processes_apart_in_space_or_in_time_are_two_events():
@@ -62,7 +98,7 @@ def test_two_processes_apart_in_space_or_in_time_are_two_events():
     maps = [empty] * 12
     maps[1] = spot(40, 40) + 0.5 * spot(120, 110)
     maps[10] = 0.7 * spot(40, 40)
-    frames = [spot(40, 40) + spot(120, 110) if index % 2 else empty for index in range(13)]
+    frames = [(spot(40, 40) + spot(120, 110)) * (index > 1) + spot(40, 40) * (index > 10) for index in range(13)]
     events = find_events(maps_of(maps), movie_of(frames), radius=RADIUS)
     assert [event.frame for event in events[:3]] == [1, 10, 1]
     assert [(round(event.y), round(event.x)) for event in events[:3]] == [(40, 40), (40, 40), (120, 110)]
@@ -80,7 +116,7 @@ def test_a_division_that_pauses_between_prophase_and_daughters_is_one_event():
     empty = np.zeros((SIZE, SIZE), np.float32)
     maps = [empty] * 12
     maps[3], maps[7] = spot(80, 80), 0.4 * spot(80, 80)  # smoothed over time, two maps between them hold nothing
-    movie = movie_of([spot(80, 80) if index % 2 else empty for index in range(13)])
+    movie = movie_of([spot(80, 80) * (2 * (index > 3) + (index > 7)) for index in range(13)])
     (event,) = find_events(maps_of(maps), movie, radius=RADIUS)
     assert event.frame == 3
 
@@ -127,6 +163,12 @@ def test_maps_out_of_order_are_refused(division):
         find_events(maps[::-1], movie, radius=RADIUS)
 
 
+def test_signed_maps_are_refused(division):
+    movie, maps = division
+    with pytest.raises(ValueError, match="frame 2 has signs"):
+        find_events([*maps[:2], AttributionMap((2, 3), -maps[3].map)], movie, radius=RADIUS)
+
+
 def test_flat_maps_hold_no_event():
     empty = np.zeros((SIZE, SIZE), np.float32)
     assert find_events(maps_of([empty] * 3), movie_of([spot(80, 80)] * 4)) == []
@@ -148,7 +190,7 @@ def test_the_threshold_parts_strong_from_weak():
 def test_a_gap_in_time_parts_processes_at_the_same_place():
     empty = np.zeros((SIZE, SIZE), np.float32)
     numbers = [0, 1, 2, 40, 41, 42]
-    movie = movie_of([spot(80, 80) if index % 2 else empty for index in range(6)], numbers)
+    movie = movie_of([empty, empty, spot(80, 80), empty, spot(80, 80), spot(80, 80)], numbers)
     pairs = [((0, 1), empty), ((1, 2), spot(80, 80)), ((3, 4), 0.9 * spot(80, 80)), ((4, 5), empty)]
     events = find_events([AttributionMap(frames, map) for frames, map in pairs], movie, radius=RADIUS)
     assert [event.frame for event in events] == [1, 40]

@@ -9,31 +9,39 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...movies.object_radius import object_radius
+from .moments import maps_holding, moments
 from .peaks import Scale, peaks_of_maps
 from .processes import processes
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from ...movies import PreparedMovie
     from ..maps.attribution import AttributionMap
     from .peaks import Peaks
+    from .processes import Process
+
+
+_SAME = 2.0  # radii of the movie's objects; what happens no farther apart and at the same moment is one event
 
 
 @dataclass(frozen=True)
 class Event:
-    """One irreversible process, where and when it shows most.
+    """One irreversible process, where and when it happens.
 
     Attributes
     ----------
     frame : int
-        Number of the first frame of the pair in which it happens.
+        Number of the last frame before it: between this one and the next most changes at its place.
     y, x : float
         Pixels of the movie.
     score : float
         How strongly; comparable within one table only.
     pair : tuple of int
-        Numbers of the pair's two frames.
+        Numbers of two frames that were compared, between which it happens; for a delta of 1 `frame` and the next.
     """
 
     frame: int
@@ -57,13 +65,14 @@ def find_events(
     keeps a quarter of its strength, over at most two maps without it, and every maximum near its way belongs to the
     same process: a division is not reported again as its prophase, its metaphase and each of its daughters. The event
     lies at the centre of what changed around the maximum: the mean of the place, weighted by map times absolute
-    difference of the frames.
+    difference of the frames. It happens when, from one frame to the next, most changes there, as long as the process is
+    followed; of processes that happen at the same moment within two radii the strongest is the event.
 
     Parameters
     ----------
     maps : iterable of AttributionMap
-        Of one movie, in the order of their first frames, as `attribute` yields them; maps of several deltas that begin
-        with the same frame are averaged. Only a few are held at a time.
+        Of one movie, in the order of their first frames, at least 0, as `attribute` yields them unless `signed`; maps
+        of several deltas that begin with the same frame are averaged. Only a few are held at a time.
     movie : PreparedMovie
         The movie that the maps are of.
     radius : float, optional
@@ -74,18 +83,23 @@ def find_events(
     Raises
     ------
     ValueError
-        If the maps are not in order.
+        If the maps are not in order, or signed.
     """
     search = search_events(maps, movie, radius=radius)
     return list(itertools.islice((one for one in search if isinstance(one, Event)), count))
 
 
 def search_events(
-    maps: Iterable[AttributionMap], movie: PreparedMovie, *, radius: float | None = None
+    maps: Iterable[AttributionMap],
+    movie: PreparedMovie,
+    *,
+    radius: float | None = None,
+    stopping: threading.Event | None = None,
 ) -> Iterator[int | Event]:
     """Do what `find_events` does, step by step: yield how many maps were taken so far, then events, strongest first.
 
-    Where `maps` ends early, the events are those in the maps until there.
+    Where `maps` ends early, the events are those in the maps until there. Once `stopping` is set, no further frames are
+    compared: what was not seen by then happens when its map is strongest.
     """
     scale = Scale.of(radius if radius is not None else object_radius(movie))
     taken = 0
@@ -100,17 +114,32 @@ def search_events(
     for layer in peaks_of_maps(counted(), movie, scale):
         layers.append(layer)
         yield taken
-    yield from _events(layers, movie, scale)
+    found = list(processes(layers, scale))
+    whens = np.zeros(0, np.intp)
+    for known in moments(found, layers, movie, scale):
+        whens = known
+        yield taken
+        if stopping is not None and stopping.is_set():
+            break
+    yield from _named(found, whens.tolist(), layers, movie, scale)
 
 
-def _events(layers: Sequence[Peaks], movie: PreparedMovie, scale: Scale) -> Iterator[Event]:
+def _named(
+    found: Sequence[Process], whens: Sequence[int], layers: Sequence[Peaks], movie: PreparedMovie, scale: Scale
+) -> Iterator[Event]:
     numbers = movie.movie.frame_numbers
+    holding = maps_holding(layers)
     edge = np.array(movie.movie.shape[2:]) - 1
-    for process in processes(layers, scale):
-        layer = layers[process.layer]
-        first, second = (int(numbers[index]) for index in layer.frames[:2])
-        y, x = np.clip(layer.refined[process.peak], 0, edge)  # blocks may reach beyond the frame
-        yield Event(first, round(float(y), 1), round(float(x), 1), process.score, (first, second))
+    seen: dict[int, list[NDArray[np.float64]]] = {}  # the places at a moment
+    for process, when in zip(found, whens, strict=True):
+        place = layers[process.layer].refined[process.peak]
+        if any(np.hypot(*(place - other)) <= _SAME * scale.radius for other in seen.get(when, ())):
+            continue
+        seen.setdefault(when, []).append(place)
+        nearest = min(holding[when], key=lambda number: abs(number - process.layer))
+        first, second = (int(numbers[index]) for index in layers[nearest].frames[:2])
+        y, x = (round(float(value), 1) for value in np.clip(place, 0, edge))  # blocks may reach beyond the frame
+        yield Event(int(numbers[when]), y, x, process.score, (first, second))
 
 
 def suggest_threshold(events: Sequence[Event]) -> float:

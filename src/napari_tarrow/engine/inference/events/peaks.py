@@ -11,7 +11,7 @@ import numpy as np
 from ...movies.prepared import block_means
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -63,6 +63,10 @@ class Scale:
         """Return where the centres of blocks are, in pixels."""
         return (np.asarray(blocks, np.float64) + 0.5) * self.block - 0.5
 
+    def blocks(self, pixels: NDArray[np.float64]) -> NDArray[np.intp]:
+        """Return the blocks in which pixels lie."""
+        return np.floor((pixels + 0.5) / self.block).astype(np.intp)
+
 
 @dataclass(frozen=True)
 class Peaks:
@@ -102,7 +106,7 @@ def peaks_of_maps(maps: Iterable[AttributionMap], movie: PreparedMovie, scale: S
     Raises
     ------
     ValueError
-        If the maps are not in the order of their first frames.
+        If the maps are not in the order of their first frames, or not at least 0.
     """
     step = int(np.diff(movie.movie.frame_numbers).min())
     before: _Layer | None = None
@@ -120,21 +124,29 @@ def _layers(maps: Iterable[AttributionMap], movie: PreparedMovie, scale: Scale) 
     for first, group in itertools.groupby(maps, key=lambda one: one.frames[0]):
         if first <= last:
             raise ValueError(f"The map of frame {first} comes after that of frame {last}; give them in order.")
-        last = first
-        yield _layer(list(group), movie, scale)
+        last, several = first, list(group)
+        if min(float(one.map.min()) for one in several) < 0:
+            raise ValueError(f"The map of frame {first} has signs; events are sought in maps made without `signed`.")
+        yield _layer(several, movie, scale)
 
 
 def _layer(group: list[AttributionMap], movie: PreparedMovie, scale: Scale) -> _Layer:
     from scipy import ndimage
 
-    from ..maps.making import frame_difference, on_movie_grid  # brings torch: tables of events need none
-
     shortest = min((one.frames for one in group), key=lambda frames: frames[-1])
     mean = sum(_blocks(one.map, scale) for one in group) / np.float32(len(group))
-    difference = on_movie_grid(frame_difference(movie, shortest), movie).numpy()
     smooth = ndimage.gaussian_filter(mean, scale.smoothing, mode="constant")
     time = int(movie.movie.frame_numbers[shortest[0]])
-    return _Layer(shortest, time, smooth, np.abs(mean) * _blocks(difference, scale))
+    return _Layer(shortest, time, smooth, np.abs(mean) * change(movie, movie.frame, shortest, scale))
+
+
+def change(
+    movie: PreparedMovie, frame: Callable[[int], NDArray[np.float32]], frames: tuple[int, ...], scale: Scale
+) -> Array:
+    """Return how much changes between frames, which `frame` gives by index: mean absolute differences of blocks."""
+    from ..maps.making import frame_difference, on_movie_grid  # brings torch: tables of events need none
+
+    return _blocks(on_movie_grid(frame_difference(frame, frames), movie).numpy(), scale)
 
 
 def _blocks(image: Array, scale: Scale) -> Array:

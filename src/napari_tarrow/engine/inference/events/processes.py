@@ -24,11 +24,16 @@ _LONGEST = 20  # maps before and after its strongest moment
 
 @dataclass(frozen=True)
 class Process:
-    """A process, named by its strongest maximum: which map (`layer`), which of its maxima (`peak`), how strong."""
+    """A process, named by its strongest maximum: which map (`layer`), which of its maxima (`peak`), how strong.
+
+    `first` and `last` are the maps between which what is near belongs to it.
+    """
 
     layer: int
     peak: int
     score: float
+    first: int
+    last: int
 
 
 def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
@@ -48,9 +53,13 @@ def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
         layer, peak = int(owners[index]), int(peaks[index])
         if not free[layer][peak]:
             continue
+        first = last = layer
         for moment, place in _followed(layers, layer, peak, _MOVES * scale.radius):
-            _take(layers, free, moment, place, _BELONGS * scale.radius)
-        yield Process(layer, peak, float(scores[index]))
+            around = range(max(0, moment - _AROUND), min(len(layers), moment + _AROUND + 1))
+            first, last = min(first, around[0]), max(last, around[-1])
+            for near in around:
+                free[near] &= np.hypot(*(layers[near].places - place).T) > _BELONGS * scale.radius
+        yield Process(layer, peak, float(scores[index]), first, last)
 
 
 def _followed(
@@ -74,10 +83,3 @@ def _next(peaks: Peaks, place: NDArray[np.float64], reach: float, weakest: float
     """Return the strongest maximum within reach that is strong enough."""
     near = np.flatnonzero((np.hypot(*(peaks.places - place).T) <= reach) & (peaks.scores >= weakest))
     return peaks.places[near[0]] if len(near) else None
-
-
-def _take(
-    layers: Sequence[Peaks], free: list[NDArray[np.bool_]], moment: int, place: NDArray[np.float64], reach: float
-) -> None:
-    for index in range(max(0, moment - _AROUND), min(len(layers), moment + _AROUND + 1)):
-        free[index] &= np.hypot(*(layers[index].places - place).T) > reach

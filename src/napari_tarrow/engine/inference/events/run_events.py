@@ -52,7 +52,7 @@ def draw_run_events(folder: str | Path, path: Path, *, count: int = 12) -> Itera
     draw_events(
         events[:count],
         movie.movie,
-        lambda event: maps[event.frame],
+        lambda event: maps[event.pair[0]],
         path,
         size=inset_side(radius),
         threshold=suggest_threshold(events),

@@ -157,7 +157,7 @@ def _maps(
                 if last[index] == number:
                     cache.forget(index)
             if recipe.kind == "evidence_change":
-                values *= frame_difference(movie, frames)
+                values *= frame_difference(movie.frame, frames)
             map = on_movie_grid(values, movie).numpy()
             notices = projector.take_notices() + threads.adapt()
             yield AttributionMap(frames, map, number + 1, len(rows), delta, notices)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
+    from numpy.typing import NDArray
 
     from ...config import MapKind
     from ...models import TimeArrowNet
@@ -170,12 +171,12 @@ def on_movie_grid(values: torch.Tensor, movie: PreparedMovie) -> torch.Tensor:
     return functional.pad(large, (0, right, 0, below), mode="replicate")[0, 0]
 
 
-def frame_difference(movie: PreparedMovie, frames: tuple[int, ...]) -> torch.Tensor:
-    """Return `mean_t mean_c |x_(t+1) - x_t|` of prepared frames, (h, w) float32."""
-    before = torch.from_numpy(movie.frame(frames[0]))
-    total = torch.zeros(movie.shape[2:])
+def frame_difference(frame: Callable[[int], NDArray[np.float32]], frames: tuple[int, ...]) -> torch.Tensor:
+    """Return `mean_t mean_c |x_(t+1) - x_t|` of prepared frames, (h, w) float32; `frame` gives them by their index."""
+    before = torch.from_numpy(frame(frames[0]))
+    total = torch.zeros(before.shape[1:])
     for index in frames[1:]:
-        after = torch.from_numpy(movie.frame(index))
+        after = torch.from_numpy(frame(index))
         total += (after - before).abs_().mean(0)
         before = after
     return total / max(1, len(frames) - 1)
