@@ -89,6 +89,14 @@ class MapSearched:
 
 
 @dataclass(frozen=True)
+class FrameCompared:
+    """`done` of `total` frames were compared with the next, to find out when events happened."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class EventsFound:
     """Events, strongest first, the threshold that is suggested for them, and the radius of the objects, in pixels."""
 
@@ -113,10 +121,11 @@ class Pictured:
 
 
 def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
-    """Yield `MapsBegun`, a `MapWritten` for each sequence, `MapSearched`, `EventsFound`, and `Pictured` events.
+    """Make maps, find events in them, and draw these.
 
-    Stopped in the first part no further maps are made, and the events are those in the maps that are there; in the
-    second, no further maps are searched, and there are no further pictures.
+    Yields `MapsBegun`, a `MapWritten` for each sequence, `MapSearched`, `FrameCompared`, `EventsFound`, and `Pictured`
+    events. Stopped in the first part no further maps are made, and the events are those in the maps that are there; in
+    the second, no further maps are searched, and there are no further pictures.
     """
     opened = open_model_and_movie(order.folder, order.movie, order.device)
     movie = opened.movie
@@ -160,6 +169,7 @@ def _events(
     order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written: Sequence[Any], stopping: threading.Event
 ) -> Iterator[Any]:
     from ...engine.inference.events.events import search_events, suggest_threshold
+    from ...engine.inference.events.moments import Timed
     from ...engine.inference.events.pictures import event_inset, inset_side
     from ...engine.movies.object_radius import object_radius
 
@@ -168,6 +178,10 @@ def _events(
     for one in search_events(_again(order, maps, written, stopping), movie, radius=radius, stopping=stopping):
         if isinstance(one, int):
             yield MapSearched(one, len(written))
+        elif isinstance(one, Timed):
+            if one.done == 0:
+                yield Stage("Looking when they happened ...")
+            yield FrameCompared(one.done, one.total)
         else:
             found.append(one)
     yield EventsFound(tuple(found), suggest_threshold(found), radius)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_tarrow.engine.inference.events.events import Event, find_events, search_events, suggest_threshold
+from napari_tarrow.engine.inference.events.moments import Timed
 from napari_tarrow.engine.inference.maps.attribution import AttributionMap
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
 
@@ -50,8 +51,9 @@ def test_the_search_says_how_far_it_is_and_may_be_ended_early(division):
     steps = list(search_events(maps, movie, radius=RADIUS))
     assert [step for step in steps if isinstance(step, int)] == sorted(step for step in steps if isinstance(step, int))
     assert steps[7] == len(maps)
-    assert [step for step in steps if not isinstance(step, int)] == find_events(maps, movie, radius=RADIUS)
-    assert set(search_events(maps[:1], movie, radius=RADIUS)) == {1}
+    assert [step.done for step in steps if isinstance(step, Timed)] == [*range(9)]
+    assert [step for step in steps if isinstance(step, Event)] == find_events(maps, movie, radius=RADIUS)
+    assert not [step for step in search_events(maps[:1], movie, radius=RADIUS) if isinstance(step, Event)]
     few = list(search_events(iter(maps[:3]), movie, radius=RADIUS))
     assert few[-1] == find_events(maps[:3], movie, radius=RADIUS)[0]
     assert find_events(maps, movie, radius=RADIUS, count=0) == []
@@ -89,7 +91,7 @@ def test_frames_that_nobody_waits_for_leave_the_moment_of_the_strongest_map(divi
     assert find_events(maps, movie, radius=RADIUS)[0].frame == 3
     stopping = threading.Event()
     stopping.set()
-    (event,) = (one for one in search_events(maps, movie, radius=RADIUS, stopping=stopping) if not isinstance(one, int))
+    (event,) = (one for one in search_events(maps, movie, radius=RADIUS, stopping=stopping) if isinstance(one, Event))
     assert event.pair == (event.frame, event.frame + 1) != (3, 4)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...movies.object_radius import object_radius
-from .moments import maps_holding, moments
+from .moments import Timed, maps_holding, moments
 from .peaks import Scale, peaks_of_maps
 from .processes import processes
 
@@ -95,11 +95,12 @@ def search_events(
     *,
     radius: float | None = None,
     stopping: threading.Event | None = None,
-) -> Iterator[int | Event]:
-    """Do what `find_events` does, step by step: yield how many maps were taken so far, then events, strongest first.
+) -> Iterator[int | Timed | Event]:
+    """Do what `find_events` does, step by step.
 
-    Where `maps` ends early, the events are those in the maps until there. Once `stopping` is set, no further frames are
-    compared: what was not seen by then happens when its map is strongest.
+    Yields how many maps were taken so far, then how many frames were compared to find out when, then events, strongest
+    first. Where `maps` ends early, the events are those in the maps until there. Once `stopping` is set, no further
+    frames are compared: what was not seen by then happens when its map is strongest.
     """
     scale = Scale.of(radius if radius is not None else object_radius(movie))
     taken = 0
@@ -115,13 +116,11 @@ def search_events(
         layers.append(layer)
         yield taken
     found = list(processes(layers, scale))
-    whens = np.zeros(0, np.intp)
-    for known in moments(found, layers, movie, scale):
-        whens = known
-        yield taken
-        if stopping is not None and stopping.is_set():
-            break
-    yield from _named(found, whens.tolist(), layers, movie, scale)
+    for timed in moments(found, layers, movie, scale):
+        yield timed
+        if timed.done == timed.total or (stopping is not None and stopping.is_set()):
+            yield from _named(found, timed.frames.tolist(), layers, movie, scale)
+            return
 
 
 def _named(

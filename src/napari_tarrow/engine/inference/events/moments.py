@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
     from .processes import Process
 
 
+@dataclass(frozen=True)
+class Timed:
+    """For every process the index of the frame after which most changes at its place, as `done` of `total` tell."""
+
+    done: int
+    total: int
+    frames: NDArray[np.intp] = field(repr=False)
+
+
 def maps_holding(layers: Sequence[Peaks]) -> dict[int, list[int]]:
     """Return for every frame, by its index, which maps compare it or an earlier one with a later one."""
     holding: dict[int, list[int]] = {}
@@ -28,10 +38,8 @@ def maps_holding(layers: Sequence[Peaks]) -> dict[int, list[int]]:
     return holding
 
 
-def moments(
-    found: Sequence[Process], layers: Sequence[Peaks], movie: PreparedMovie, scale: Scale
-) -> Iterator[NDArray[np.intp]]:
-    """Yield for every process the index of the frame after which most changes at its place, as far as is known.
+def moments(found: Sequence[Process], layers: Sequence[Peaks], movie: PreparedMovie, scale: Scale) -> Iterator[Timed]:
+    """Find out when each process happens, frame by frame.
 
     Where a map is strongest says little about when: two frames that are several apart hold everything between them, and
     a network sees a division coming. So the frames of all maps near the process are compared with the next one each,
@@ -44,16 +52,16 @@ def moments(
     spans = np.array([_span(layers[one.first : one.last + 1]) for one in found], np.intp).reshape(-1, 2)
     places = scale.blocks(np.array([layers[one.layer].refined[one.peak] for one in found]).reshape(-1, 2))
     frame = functools.lru_cache(maxsize=1)(movie.frame)
-    yield best
-    for index in sorted(maps_holding(layers)):
+    wanted = sorted(maps_holding(layers))
+    yield Timed(0, len(wanted), best)
+    for done, index in enumerate(wanted, 1):
         near = np.flatnonzero((spans[:, 0] <= index) & (index <= spans[:, 1]))
-        if not len(near):
-            continue
-        smooth = ndimage.gaussian_filter(change(movie, frame, (index, index + 1), scale), scale.centring)
-        values = smooth[tuple(places[near].T)]
-        better = values > most[near]
-        most[near[better]], best[near[better]] = values[better], index
-        yield best
+        if len(near):
+            smooth = ndimage.gaussian_filter(change(movie, frame, (index, index + 1), scale), scale.centring)
+            values = smooth[tuple(places[near].T)]
+            better = values > most[near]
+            most[near[better]], best[near[better]] = values[better], index
+        yield Timed(done, len(wanted), best)
 
 
 def _span(layers: Sequence[Peaks]) -> tuple[int, int]:
