@@ -42,6 +42,9 @@ class Movie:
         Seconds between consecutive frame numbers, where the file says.
     pixel_size : (y, x) or None
         Micrometres, where the file says.
+    own_numbers : bool
+        Whether the frame numbers were given or stand in file names, so that they are comparable to those of another
+        movie; otherwise they only count.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Movie:
     read: Callable[[int], Array] = field(repr=False)
     interval: float | None = None
     pixel_size: tuple[float, float] | None = None
+    own_numbers: bool = False
 
     def __len__(self) -> int:
         """Count the frames."""
@@ -85,7 +89,7 @@ class Movie:
 
     def numbered(self, numbers: NDArray[np.int64]) -> Movie:
         """Give the frames other numbers, ``(T,)`` and strictly increasing."""
-        return replace(self, frame_numbers=numbers)
+        return replace(self, frame_numbers=numbers, own_numbers=True)
 
 
 def make_movie(
@@ -112,9 +116,10 @@ def make_movie(
         raise UserError(f"{place} is empty: its shape is {' x '.join(map(str, shape))}. Check how it was saved.")
     if shape[0] < 2:
         raise UserError(f"{place} is one picture, not a movie. Give a stack or a folder with two frames or more.")
+    own = frame_numbers is not None
     numbers = np.arange(shape[0], dtype=np.int64) if frame_numbers is None else frame_numbers
     name = name.encode("utf-8", "replace").decode()  # names on old disks may hold bytes that no font can draw
-    return Movie(name, source, shape, grey_dtype(dtype, place), numbers, read, interval, pixel_size)
+    return Movie(name, source, shape, grey_dtype(dtype, place), numbers, read, interval, pixel_size, own)
 
 
 def folder_name(path: Path) -> str:
