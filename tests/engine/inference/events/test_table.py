@@ -59,6 +59,12 @@ def test_no_event_is_a_table_without_rows(path):
     assert read_events(path) == EventTable()
 
 
+def test_events_may_come_one_by_one(path):
+    for _ in range(2):  # the second time over a table
+        write_events(path, iter(EVENTS), threshold=1.0, true=iter([True, None, False]))
+        assert read_events(path) == EventTable(tuple(EVENTS), (True, False, False), (True, None, False), {})
+
+
 @pytest.mark.parametrize(("threshold", "read"), [(0.7, 0.75), (2.5, 2.5), (3.0, math.inf)])
 def test_the_threshold_that_is_read_parts_the_events_as_before(path, threshold, read):
     write_events(path, EVENTS, threshold=threshold)
@@ -149,6 +155,8 @@ def test_a_failed_write_leaves_the_old_table(path):
         write_events(path, [Event(1, math.nan, 1.0, 1.0, (1, 2))])
     with pytest.raises(ValueError, match="2 ticks for 3 events"):
         write_events(path, EVENTS, true=[True, False])
+    with pytest.raises(ValueError, match="threshold is NaN"):
+        write_events(path, EVENTS, threshold=math.nan)
 
     assert read_events(path).events == tuple(EVENTS[:1])
     assert [one.name for one in path.parent.iterdir()] == ["events.csv"]

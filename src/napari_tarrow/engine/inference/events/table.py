@@ -14,7 +14,7 @@ from ..csv_rows import read_rows
 from .events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from ..csv_rows import CsvRow
@@ -57,10 +57,10 @@ class EventTable:
 
 def write_events(
     path: str | Path,
-    events: Sequence[Event],
+    events: Iterable[Event],
     *,
     threshold: float | None = None,
-    true: Sequence[bool | None] | None = None,
+    true: Iterable[bool | None] | None = None,
 ) -> None:
     """Write all events that were found, in the order given, with positions to 0.01 pixel and scores to 6 digits.
 
@@ -72,11 +72,11 @@ def write_events(
     ----------
     path : path
         The csv; columns frame, y, x, score, pair (as ``12-13``), above and true (yes, no or empty).
-    events : sequence of Event
+    events : iterable of Event
         Below the threshold, too: another threshold is then a matter of looking.
     threshold : float, optional
         Events with at least this score are above it.
-    true : sequence of bool or None, optional
+    true : iterable of bool or None, optional
         What the user says of each event.
 
     Raises
@@ -84,16 +84,18 @@ def write_events(
     UserError
         If the file cannot be written, or what stands there cannot be read.
     ValueError
-        If a score or position is not finite, or `true` has another length.
+        If a score or position is not finite, the threshold is NaN, or `true` has another length.
     """
-    path = user_path(path)
-    if true is not None and len(true) != len(events):
-        raise ValueError(f"There are {len(true)} ticks for {len(events)} events.")
+    path, events, given = user_path(path), list(events), None if true is None else list(true)
+    if given is not None and len(given) != len(events):
+        raise ValueError(f"There are {len(given)} ticks for {len(events)} events.")
+    if threshold is not None and math.isnan(threshold):
+        raise ValueError("The threshold is NaN.")
     before = read_events(path) if path.is_file() else EventTable()
     known = {_place(event): index for index, event in enumerate(before.events)}
     rows = [known.get(_place(event)) for event in events]
     above = _taken(before.above, rows) if threshold is None else [event.score >= threshold for event in events]
-    ticks = _taken(before.true, rows) if true is None else list(true)
+    ticks = _taken(before.true, rows) if given is None else given
     columns = [
         *zip(*map(_written, events), strict=True),
         [_word(one) for one in above],
