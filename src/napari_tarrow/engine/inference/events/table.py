@@ -6,11 +6,13 @@ import csv
 import io
 import math
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from ...errors import UserError
 from ...files import user_path, write_text
-from ..csv_rows import read_rows
+from ..csv_rows import read_rows, write_cells
 from .events import Event
 
 if TYPE_CHECKING:
@@ -92,8 +94,10 @@ def write_events(
     if threshold is not None and math.isnan(threshold):
         raise ValueError("The threshold is NaN.")
     before = read_events(path) if path.is_file() else EventTable()
-    known = {_place(event): index for index, event in enumerate(before.events)}
-    rows = [known.get(_place(event)) for event in events]
+    known: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, event in enumerate(before.events):
+        known[_place(event)].append(index)
+    rows = [known[_place(event)].pop(0) if known[_place(event)] else None for event in events]
     above = _taken(before.above, rows) if threshold is None else [event.score >= threshold for event in events]
     ticks = _taken(before.true, rows) if given is None else given
     columns = [
@@ -108,6 +112,41 @@ def write_events(
     if events:
         table.writerows(zip(*columns, strict=True))
     write_text(path, text.getvalue())
+
+
+def mark_events(
+    path: str | Path, events: Sequence[Event], true: Sequence[bool | None], *, threshold: float | None = None
+) -> None:
+    """Write into a table what the user says of its events; but for columns `true` and `above` it stays as it stands.
+
+    Parameters
+    ----------
+    path : path
+        A table, ours or one from elsewhere.
+    events : sequence of Event
+        As `read_events` has read them.
+    true : sequence of bool or None
+        What the user says of each.
+    threshold : float, optional
+        Events with at least this score are above it; without it, the column `above` stays, too.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or written, or holds other events by now.
+    """
+    path, before = user_path(path), read_events(path)
+    if before.events != tuple(events):
+        raise UserError(f"{path} holds other events than when it was opened. Open it again.")
+    above = before.above if threshold is None else [event.score >= threshold for event in events]
+    columns = {"above": (before.above, above), "true": (before.true, true)}
+    write_cells(
+        path,
+        {
+            name: [None if was is one else _word(one) for was, one in zip(*cells, strict=True)]
+            for name, cells in columns.items()
+        },
+    )
 
 
 def lost_remarks(path: str | Path, events: Sequence[Event]) -> int:
