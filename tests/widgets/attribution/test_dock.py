@@ -298,9 +298,7 @@ def test_ticks_change_nothing_else_in_a_table_of_the_user_s_own(run, tmp_path, m
     panel = run.dock.events
     panel.open_button.click()
     panel.tick(2, True)
-    assert path.read_text() == (
-        "who,frame,y,x,score,true\nme,1,5.1234,19,3\nyou,1,5.1234,19,3,yes\nme,0,4,20,9\n"
-    )
+    assert path.read_text() == ("who,frame,y,x,score,true\nme,1,5.1234,19,3\nyou,1,5.1234,19,3,yes\nme,0,4,20,9\n")
     panel.slider.setValue(500)
     panel.slider.sliderReleased.emit()
     assert read_events(path).above == (False, False, True)

@@ -140,7 +140,7 @@ class TimeArrowNet(nn.Module):
 
         Raises
         ------
-        ValueError
+        UserError
             If the head has fewer layers.
         """
         maps = self.projection_head.layer(self.backbone(x.flatten(0, 1)), layer)

@@ -333,12 +333,22 @@ def test_the_model_and_its_gradients_are_left_alone(model: TimeArrowNet, movie: 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"kind": "evidenc"}, "There is no map called 'evidenc'. Did you mean evidence?"),
+        ({"kind": "evidenc"}, "kind is 'evidenc'. Did you mean evidence? Give one of: evidence, change"),
         ({"class_id": 2}, "class_id is 2, but the network has 2 classes"),
         ({"class_id": -1}, "class_id is -1"),
         ({"delta": 7}, "no 2 frames that are 7 apart (delta 7): its 6 frames are numbered 0 to 6"),
         ({"delta": (1, 9)}, "delta 9"),
         ({"delta": 0}, "delta 0"),
+        ({"delta": []}, "delta is an empty list"),
+        ({"delta": 1.5}, "delta is or holds 1.5"),
+        ({"delta": "1"}, "delta is or holds '1'"),
+        ({"delta": True}, "delta is or holds True"),
+        ({"class_id": 0.5}, "class_id is or holds 0.5"),
+        ({"firsts": [0, 6]}, "firsts holds 6, but the movie has 6 frames: give indices 0 to 5"),
+        ({"firsts": [-1]}, "firsts holds -1"),
+        ({"firsts": np.ones(6, bool)}, "(of a mask, numpy.flatnonzero(mask))"),
+        ({"firsts": [0.0]}, "firsts is or holds 0.0"),
+        ({"firsts": 3}, "firsts is 3. Give a list of indices"),
     ],
 )
 def test_mistakes_are_told_before_the_work_starts(
@@ -347,6 +357,13 @@ def test_mistakes_are_told_before_the_work_starts(
     with pytest.raises(UserError) as error:
         attribute(model, movie, **options)
     assert said in str(error.value)
+
+
+def test_numbers_may_be_of_any_type_and_come_one_by_one(model: TimeArrowNet, movie: PreparedMovie) -> None:
+    expected = [(0, 1), (0, 2), (1, 2)]
+    for delta in (np.array([1, 2]), range(1, 3), iter([np.int64(1), 2])):
+        assert [m.frames for m in attribute(model, movie, delta, firsts=iter(np.array([0, 1, 0])))] == expected
+    assert next(attribute(model, movie, np.int64(2), class_id=np.int64(1))).frames == (0, 2)  # type: ignore[arg-type]
 
 
 def test_a_movie_with_other_channels_is_refused(movie: PreparedMovie) -> None:

@@ -56,7 +56,7 @@ class Projector:
 
     Raises
     ------
-    ValueError
+    UserError
         If the head has fewer layers.
     """
 
