@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -197,6 +198,14 @@ def test_some_constant_frames_are_fine_but_not_all():
             prepared(np.full_like(pixels, 17), normalize=mode).normalization()
     with pytest.raises(UserError, match="after binarize"):
         prepared(textured() + 1, binarize=True).normalization()
+
+
+def test_a_preparation_of_numpy_s_numbers_holds_python_s_own():
+    given = Preparation(subsample=np.int64(2), binarize=np.True_, channels=np.uint8(1))
+    assert [type(value) for value in asdict(given).values()] == [str, bool, int, int]
+    assert given == Preparation(subsample=2, binarize=True, channels=1)
+    with pytest.raises(UserError, match="subsample is 2"):
+        Preparation(subsample=np.float64(2))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])

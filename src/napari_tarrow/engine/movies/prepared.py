@@ -50,6 +50,9 @@ class Preparation:
         ------
         UserError
         """
+        for name in ("binarize", "subsample", "channels"):
+            if isinstance(value := getattr(self, name), np.generic):
+                object.__setattr__(self, name, value.item())  # what is stored are Python's own values
         if self.normalize not in get_args(Normalize):
             raise UserError(f"normalize is {self.normalize!r}. Give one of: {', '.join(get_args(Normalize))}.")
         if not isinstance(self.binarize, bool):
