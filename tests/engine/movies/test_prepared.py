@@ -208,6 +208,29 @@ def test_a_preparation_of_numpy_s_numbers_holds_python_s_own():
         Preparation(subsample=np.float64(2))
 
 
+@pytest.mark.parametrize("mode", ["frame", "movie", "smooth"])
+@pytest.mark.parametrize("subsample", [1, 2])
+@pytest.mark.parametrize(
+    ("dtype", "offset"), [(np.int32, 10**9), (np.int32, -(10**9)), (np.uint32, 4 * 10**9), (np.float64, 1e12)]
+)
+def test_a_large_offset_changes_nothing(dtype, offset, subsample, mode):
+    pixels = textured().astype(np.int64) % 60
+    near, far = (
+        prepared(frames, normalize=mode, subsample=subsample)
+        for frames in (pixels.astype(np.float32), (pixels + offset).astype(dtype))
+    )
+    low, span = far.normalization()[3]
+    np.testing.assert_allclose(far.frame(3), near.frame(3), atol=1e-6)
+    np.testing.assert_allclose((far.stored(3) - low) / span, near.frame(3), atol=1e-6)
+    assert far.stored(3).dtype == far.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float64])
+def test_values_that_float32_can_part_stay_as_they_are(dtype):
+    pixels = (textured() % 60).astype(dtype) + 100_000
+    np.testing.assert_array_equal(prepared(pixels).stored(3)[0], pixels[3])
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
 def test_values_that_are_not_finite_are_told_with_their_frame(bad):
     pixels = textured(dtype=np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .movie import Movie
 
     Array = NDArray[Any]
+
+_FAR = 1e4  # a movie's grey values lie so many times their range from 0, and float32 has few values there
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class PreparedMovie:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the stored frames."""
-        if self.preparation.subsample > 1:
+        if self.preparation.subsample > 1 or self._offset:
             return np.dtype(np.float32)
         if self.preparation.binarize or self.movie.dtype.kind == "b":
             return np.dtype(np.uint8)
@@ -114,7 +117,8 @@ class PreparedMovie:
         Returns
         -------
         (C, h, w) array
-            In the stored type (float32 for reals, uint8 for booleans and `binarize`), or float32 block means.
+            In the stored type (float32 for reals, uint8 for booleans and `binarize`), or float32 block means. Where
+            grey values lie so far from zero that float32 would not part them, from the first frame's least on.
 
         Raises
         ------
@@ -164,9 +168,20 @@ class PreparedMovie:
     def _by_itself(self) -> bool:
         return self.preparation.binarize or self.preparation.normalize == "frame"
 
+    @functools.cached_property
+    def _offset(self) -> float:
+        """What is taken off every grey value of a type that holds more digits than float32, mostly 0."""
+        if self.preparation.binarize or np.can_cast(self.movie.dtype, np.float32):
+            return 0.0
+        frame = self.movie.frame(0)
+        low, high = float(frame.min()), float(frame.max())
+        return low if 0 < high - low < abs(low) / _FAR else 0.0
+
     def _whole(self, index: int) -> Array:
         """Frame at full resolution, binarised if so wanted, reals in float32 and finite."""
         frame = self.movie.frame(index)
+        if self._offset:
+            frame = np.subtract(frame, self._offset, dtype=np.float64)
         if frame.dtype.kind == "f":
             with np.errstate(over="ignore"):
                 frame = frame.astype(np.float32, copy=False)
