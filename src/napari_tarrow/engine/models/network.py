@@ -220,7 +220,7 @@ class TimeArrowNet(nn.Module):
         from_state_dict, ignore_commit
             Upstream's; pickled modules are never read, and the commit is not compared.
         map_location
-            The device.
+            The device, or ``auto``.
         state_dict_path
             Name of the state dict in the folder.
 
