@@ -581,6 +581,13 @@ def test_a_run_on_arrays_is_resumed_with_the_same_arrays_only(tiny: Make, movie:
         list(resume(folder, movies=[frames, other], lr=1.0))
 
 
+def test_a_caller_without_gradients_gets_the_same_run(tiny: Make) -> None:
+    expected = epochs(train(tiny()))
+    with torch.no_grad():
+        assert epochs(train(tiny())) == expected
+        assert not torch.is_grad_enabled()
+
+
 def test_one_movie_needs_no_list_and_several_may_be_any_iterable(tiny: Make, movie: Path) -> None:
     frames = open_movie(movie)
     array = np.stack([frames.frame(index)[0] for index in range(len(frames))])

@@ -80,7 +80,7 @@ class TimeArrowNet(nn.Module):
         self.classification_head = ClassificationHead(
             self.n_features, n_frames, n_features, classification_head, symmetric
         )
-        self.to(device)
+        self.to(device, torch.float32)
 
     @overload
     def forward(self, x: torch.Tensor, mode: Literal["classification", "projection"] = ...) -> torch.Tensor: ...

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from napari_tarrow.engine import devices
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.inference import attribute
+from napari_tarrow.engine.inference import attribute, embed
 from napari_tarrow.engine.inference.maps import attribution
 from napari_tarrow.engine.inference.maps.attribution import MAP_KINDS
 from napari_tarrow.engine.inference.projections.memory import used_memory
@@ -328,6 +328,24 @@ def test_the_model_and_its_gradients_are_left_alone(model: TimeArrowNet, movie: 
         list(attribute(model, movie, 1, kind=kind, firsts=[0]))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("head", ["minimal", "unet"])
+def test_a_caller_s_default_type_changes_nothing(head: str, movie: PreparedMovie) -> None:
+    model = make_model(classification_head=head, symmetric=False)
+
+    def made() -> list[np.ndarray]:
+        maps = [next(attribute(model, movie, kind=kind)).map for kind in MAP_KINDS]
+        return [*maps, next(embed(model, movie)).embedding]
+
+    expected = made()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert {one.dtype for one in TimeArrowNet("unet_16fmaps").parameters()} == {torch.float32}
+        for one, other in zip(made(), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+    finally:
+        torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ class MapMaker:
         """
         self._size = windows[-1].y1, windows[-1].x1
         weights = self._weights(windows, block) if self.recipe.kind in ("change", "gradcam") else None
-        whole = torch.empty(self._size)
+        whole = torch.empty(self._size, dtype=torch.float32)
         for window, blocks in self._parts(windows, block):
             values = self._values(blocks, weights)
             if isinstance(self.head, PixelHead):
@@ -115,7 +115,7 @@ class MapMaker:
             return
         frames = []
         for frame in self._frames:
-            whole = torch.empty((self._features, *self._size), device=self._device)
+            whole = torch.empty((self._features, *self._size), dtype=torch.float32, device=self._device)
             for window in windows:
                 whole[:, window.y0 : window.y1, window.x0 : window.x1] = block(frame, window)
             frames.append(whole)
@@ -173,7 +173,7 @@ def on_movie_grid(values: torch.Tensor, movie: PreparedMovie) -> torch.Tensor:
 def frame_difference(movie: PreparedMovie, frames: tuple[int, ...]) -> torch.Tensor:
     """Return `mean_t mean_c |x_(t+1) - x_t|` of prepared frames, (h, w) float32."""
     before = torch.from_numpy(movie.frame(frames[0]))
-    total = torch.zeros(movie.shape[2:])
+    total = torch.zeros(movie.shape[2:], dtype=torch.float32)
     for index in frames[1:]:
         after = torch.from_numpy(movie.frame(index))
         total += (after - before).abs_().mean(0)
