@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from ..errors import UserError
 from ..models import TimeArrowNet
 from ..movies import PreparedMovie
+from ..numbers import whole_number
 from ..options import hint
 from ..trained import TrainedModel
 
@@ -55,27 +55,14 @@ def indices(given: Iterable[int] | None, count: int, name: str) -> list[int]:
         return list(range(count))
     if not isinstance(given, Iterable):
         raise UserError(f"{name} is {given!r}. Give a list of indices, such as [0, 1].")
-    chosen = [whole_number(one, name) for one in given]
+    chosen = list(given)
+    if any(isinstance(one, bool | np.bool_) for one in chosen):
+        raise UserError(f"{name} holds True or False. Give indices, such as numpy.flatnonzero makes of a mask.")
+    chosen = [whole_number(one, f"One of {name}", "Give whole numbers.") for one in chosen]
     outside = [index for index in chosen if not 0 <= index < count]
     if outside:
         raise UserError(f"{name} holds {outside[0]}, but the movie has {count} frames: give indices 0 to {count - 1}.")
     return chosen
-
-
-def whole_number(value: Any, name: str) -> int:
-    """Return a whole number of any type.
-
-    Raises
-    ------
-    UserError
-        If it is another value; True is no number.
-    """
-    try:
-        if not isinstance(value, bool | np.bool_):
-            return operator.index(value)
-    except TypeError:
-        pass
-    raise UserError(f"{name} is or holds {value!r}. Give whole numbers (of a mask, numpy.flatnonzero(mask)).")
 
 
 def choice(value: Any, choices: Sequence[str], name: str) -> None:

@@ -21,6 +21,19 @@ def listed(movies: Any) -> list[Any]:
     return [movies] if alone else list(movies)
 
 
+def movie_path(path: str | Path) -> Path:
+    """Take the path of a movie as a user gives it.
+
+    Raises
+    ------
+    UserError
+        If it is empty, which is no name for the current folder, or the system can have no such path.
+    """
+    if not str(path).strip():
+        raise UserError("The path of the movie is empty. Give a tif file, a zarr array or a folder of frames.")
+    return user_path(path)
+
+
 def expand_inputs(paths: str | Path | Iterable[str | Path], level: int) -> list[str]:
     """Descend `level` folder levels and list the movies there, in natural order (2 before 10).
 
@@ -32,7 +45,7 @@ def expand_inputs(paths: str | Path | Iterable[str | Path], level: int) -> list[
         If a path does not exist, or nothing is left.
     """
     given = listed(paths)
-    found = [user_path(path) for path in given]
+    found = [movie_path(path) for path in given]
     for path in found:
         if not path.exists():
             raise UserError(f"{path} does not exist. Check the path.")

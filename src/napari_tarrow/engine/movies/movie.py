@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
+from ..numbers import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .layout import Layout
 
     Array = NDArray[Any]
+
+CHANNELS = "Give 0 if there is no channel axis, else how many to take."  # where channels is wrong
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,9 +85,8 @@ class Movie:
         UserError
             If fewer than two are left.
         """
-        if n_images < 2:
-            raise UserError(f"n_images is {n_images}, but {self.name} needs two frames to be a movie. Give 2 or more.")
-        count = min(n_images, len(self))
+        remedy = f"Give 2 or more: {self.name} needs two frames to be a movie."
+        count = min(whole_number(n_images, "n_images", remedy, least=2), len(self))
         return replace(self, shape=(count, *self.shape[1:]), frame_numbers=self.frame_numbers[:count])
 
     def numbered(self, numbers: NDArray[np.int64]) -> Movie:

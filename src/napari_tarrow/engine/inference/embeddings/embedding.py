@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from ...devices import give_memory_back, keeping_freed_memory
+from ...numbers import whole_number
 from ...threads import Threads
-from ..checked import choice, indices, network_for, whole_number
+from ..checked import choice, indices, network_for
 from ..projections.projector import Projector, Window
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from ...config import MapKind
 from ...devices import keeping_freed_memory
 from ...errors import UserError
 from ...movies import sequences
+from ...numbers import whole_number
 from ...threads import Threads
-from ..checked import choice, indices, network_for, whole_number
+from ..checked import choice, indices, network_for
 from ..projections.projector import ProjectionCache, Projector
 from .making import MapMaker, Recipe, frame_difference, on_movie_grid, on_prepared_grid
 
