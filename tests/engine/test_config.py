@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -159,6 +160,11 @@ def test_what_does_not_go_together_is_refused(values: dict[str, Any], sentence: 
     with pytest.raises(UserError) as error:
         TrainConfig.from_values(values)
     assert str(error.value) == sentence
+
+
+def test_parts_and_time_steps_may_be_arrays() -> None:
+    config = TrainConfig.from_values({"delta": np.array([1, 2]), "split_train": np.array([[0, 0.5]])})
+    assert config == TrainConfig.from_values({"delta": [1, 2], "split_train": [0, 0.5]})
 
 
 def test_paths_may_be_paths() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -38,6 +39,12 @@ def refusal(values: dict[str, Any], **how: Any) -> str:
     [
         ("minutes", "5", 5),
         ("minutes", 5.0, 5),
+        ("minutes", np.int64(5), 5),
+        ("salt", np.float32(0.5), 0.5),
+        ("lid", np.True_, True),
+        ("guests", np.array([1, 2]), (1, 2)),
+        ("guests", range(1, 3), (1, 2)),
+        ("guests", iter([1, 2]), (1, 2)),
         ("salt", "1e-1", 0.1),
         ("lid", "yes", True),
         ("guests", ["1", 2], (1, 2)),

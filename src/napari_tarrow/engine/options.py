@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -105,8 +106,8 @@ class Options(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _yes_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
-        field = cls.model_fields[cast("str", info.field_name)]
+    def _as_plain_values(cls, value: Any, info: ValidationInfo) -> Any:
+        field, value = cls.model_fields[cast("str", info.field_name)], _of_python(value)
         return value if field.annotation is bool else _without_booleans(value)
 
     @model_validator(mode="before")
@@ -205,6 +206,13 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _of_python(value: Any) -> Any:
+    """Take numbers and short arrays of NumPy, ranges and iterators as Python's own numbers and lists."""
+    if hasattr(value, "tolist") and getattr(value, "ndim", 1) <= 2:  # more is a movie
+        return value.tolist()
+    return list(value) if isinstance(value, range | Iterator) else value
 
 
 def _without_booleans(value: Any, levels: int = 2) -> Any:

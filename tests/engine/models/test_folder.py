@@ -10,6 +10,7 @@ import yaml
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.models import TimeArrowNet, load_state, read_model, write_model, write_state
+from napari_tarrow.engine.trained import read_trained
 
 UPSTREAM = {"backbone", "projection_head", "classification_head", "n_frames", "n_features", "n_input_channels"}
 UPSTREAM |= {"symmetric", "outdir", "commit"}
@@ -191,3 +192,11 @@ def test_a_folder_that_may_not_be_read_is_a_sentence(folder, monkeypatch):
 def test_an_unknown_mode_is_a_programming_error(model):
     with pytest.raises(ValueError, match="no mode"):
         model(torch.rand(1, 2, 1, 8, 8), mode="logits")
+
+
+def test_a_device_that_is_not_there_is_a_sentence(folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"cuda:0 is not there: this machine offers .*cpu\. Choose one, or auto\."):
+        TimeArrowNet.from_folder(folder, map_location="cuda")
+    with pytest.raises(UserError, match="device is 'gpu'; it should be auto, cpu"):
+        read_trained(folder, device="gpu")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.models import BACKBONES, TimeArrowNet, decorrelation_loss
 from napari_tarrow.engine.models.classification import ClassificationHead
 from napari_tarrow.engine.models.projection import ProjectionHead
@@ -113,9 +114,9 @@ def test_embeddings_of_every_layer_agree_and_one_more_is_refused(golden, case):
     for key in (key for key in golden.arrays if key.startswith(f"{case}/embedding_layer")):
         golden.compare(model.embedding(x, layer=int(key[-1]))[:1], key)
     assert layers > 0
-    with pytest.raises(ValueError, match="feature layers"):
+    with pytest.raises(UserError, match="feature layers"):
         model.embedding(x, layer=6 if "three" in case else 2)
-    with pytest.raises(ValueError, match="feature layers"):
+    with pytest.raises(UserError, match="feature layers"):
         model.embedding(x, layer=-1)
 
 

@@ -25,6 +25,15 @@ def test_of_a_dask_array_only_the_chunk_of_the_frame_is_computed():
     assert computed == [6]
 
 
+def test_what_is_told_of_an_array_may_be_of_any_kind():
+    pixels = np.zeros((6, 2, 4, 5), np.uint8)
+    movie = open_movie(
+        pixels, axes=["T", "C", "Y", "X"], channels=np.uint8(1), n_images=np.int64(3), frame_numbers=iter(range(1, 7))
+    )
+    assert (movie.shape, [type(side) for side in movie.shape]) == ((3, 1, 4, 5), [int] * 4)
+    assert movie.frame_numbers.tolist() == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("stored", "given"),
     [("i8", "f8"), ("u8", "f8"), ("?", "?"), ("f2", "f2"), (">i4", "i4"), (">f8", "f8"), ("u4", "u4")],

@@ -25,6 +25,11 @@ def test_level_zero_takes_the_paths_as_they_are(tree):
     assert expand_inputs([str(tree / "b"), tree / "a"], 0) == [str(tree / "b"), str(tree / "a")]
 
 
+def test_one_path_needs_no_list(tree):
+    path = tree / "b"
+    assert expand_inputs(str(path), 0) == expand_inputs(path, 0) == expand_inputs(iter([path]), 0) == [str(path)]
+
+
 def test_every_level_replaces_folders_by_the_movies_and_folders_inside(tree):
     assert names(tree, expand_inputs([tree], 1)) == ["/a", "/b"]
     below = ["/a/9", "/a/10", "/a/x.tif", "/b/y1.tiff", "/b/y2.tif", "/b/y10.TIF", "/b/z.zarr"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -199,7 +200,54 @@ def test_some_constant_frames_are_fine_but_not_all():
         prepared(textured() + 1, binarize=True).normalization()
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_values_that_float32_cannot_hold_are_told_as_such():
+    pixels = textured(dtype=np.float64)
+    pixels[5, 3, 3] = 1e300
+    with pytest.raises(UserError, match=r"Frame 5 of array holds values beyond 3e38.* Scale them down\."):
+        prepared(pixels).stored(5)
+
+
+@pytest.mark.parametrize("channels", [0, 1])
+def test_more_channels_than_wanted_come_with_a_way_out(channels):
+    movie = open_movie(np.stack([textured(), textured()], axis=1), channels=2)
+    with pytest.raises(UserError, match=r"Open it with channels 1, or train with channels 2\.$"):
+        PreparedMovie(movie, Preparation(channels=channels))
+    assert PreparedMovie(open_movie(movie, channels=1), Preparation(channels=channels)).shape[1] == 1
+    assert PreparedMovie(movie, Preparation(channels=2)).shape[1] == 2
+
+
+def test_a_preparation_of_numpy_s_numbers_holds_python_s_own():
+    given = Preparation(subsample=np.int64(2), binarize=np.True_, channels=np.uint8(1))
+    assert [type(value) for value in asdict(given).values()] == [str, bool, int, int]
+    assert given == Preparation(subsample=2, binarize=True, channels=1)
+    with pytest.raises(UserError, match=r"subsample is .*2\.0"):
+        Preparation(subsample=np.float64(2))
+
+
+@pytest.mark.parametrize("mode", ["frame", "movie", "smooth"])
+@pytest.mark.parametrize("subsample", [1, 2])
+@pytest.mark.parametrize(
+    ("dtype", "offset"), [(np.int32, 10**9), (np.int32, -(10**9)), (np.uint32, 4 * 10**9), (np.float64, 1e12)]
+)
+def test_a_large_offset_changes_nothing(dtype, offset, subsample, mode):
+    pixels = textured().astype(np.int64) % 60
+    near, far = (
+        prepared(frames, normalize=mode, subsample=subsample)
+        for frames in (pixels.astype(np.float32), (pixels + offset).astype(dtype))
+    )
+    low, span = far.normalization()[3]
+    np.testing.assert_allclose(far.frame(3), near.frame(3), atol=1e-6)
+    np.testing.assert_allclose((far.stored(3) - low) / span, near.frame(3), atol=1e-6)
+    assert far.stored(3).dtype == far.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float64])
+def test_values_that_float32_can_part_stay_as_they_are(dtype):
+    pixels = (textured() % 60).astype(dtype) + 100_000
+    np.testing.assert_array_equal(prepared(pixels).stored(3)[0], pixels[3])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_are_told_with_their_frame(bad):
     pixels = textured(dtype=np.float64)
     pixels[5, 3, 3] = bad
@@ -215,7 +263,7 @@ def test_values_that_are_not_finite_are_told_with_their_frame(bad):
     ("preparation", "message"),
     [
         (Preparation(subsample=65), "64 x 72, smaller than one block"),
-        (Preparation(channels=2), "1 channel.*2 are wanted"),
+        (Preparation(channels=2), "1 channel, but 2 are wanted. Open it with channels 2.$"),
     ],
 )
 def test_a_preparation_that_does_not_fit_the_movie_is_refused(preparation, message):

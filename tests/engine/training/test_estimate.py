@@ -45,7 +45,7 @@ def test_only_the_first_frames_are_read(tiny: Make) -> None:
             read.add(key[0])
             return frames[key]
 
-    found = measure(tiny(normalize="movie", delta=[2]), [Lazy()])
+    found = measure(tiny(normalize="movie", delta=[2]), iter([Lazy()]))
     assert max(read) < 12
     assert any("300 frames" in text for text in found.summary)
 

@@ -17,6 +17,7 @@ import yaml
 from napari_tarrow.engine import devices
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.models import TimeArrowNet
+from napari_tarrow.engine.movies import open_movie
 from napari_tarrow.engine.training import (
     Control,
     EpochEnded,
@@ -578,6 +579,25 @@ def test_a_run_on_arrays_is_resumed_with_the_same_arrays_only(tiny: Make, movie:
             list(resume(folder, movies=movies))
     with pytest.raises(TypeError, match="lr cannot change"):
         list(resume(folder, movies=[frames, other], lr=1.0))
+
+
+def test_a_caller_without_gradients_gets_the_same_run(tiny: Make) -> None:
+    expected = epochs(train(tiny()))
+    with torch.no_grad():
+        assert epochs(train(tiny())) == expected
+        assert not torch.is_grad_enabled()
+
+
+def test_one_movie_needs_no_list_and_several_may_be_any_iterable(tiny: Make, movie: Path) -> None:
+    frames = open_movie(movie)
+    array = np.stack([frames.frame(index)[0] for index in range(len(frames))])
+    expected = epochs(train(tiny(), movies=[array]))[-1].train.loss
+    for one in (array, str(movie), movie, frames, iter([array])):
+        updates = list(train(tiny(), movies=one))
+        assert epochs(updates)[-1].train.loss == expected
+    assert list(resume(folder_of(updates), movies=array))[-1].reason == "done"
+    with pytest.raises(UserError, match="No movie is given"):
+        list(train(tiny(), movies=iter([])))
 
 
 def test_a_run_is_not_gone_on_with_when_any_frame_was_mended(tiny: Make, movie: Path) -> None:

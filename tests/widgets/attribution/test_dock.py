@@ -288,7 +288,23 @@ def test_a_table_can_be_opened_again_with_its_ticks_and_pictures(run, found, tmp
     assert list(run.viewer.layers["cells events"].features["score"]) == [9, 3]
     until(lambda: panel.sheet_button.isVisibleTo(panel) and len(panel.insets) == 2)
     panel.tick(1, None)
-    assert read_events(path).true == (True, None)
+    assert path.read_text() == "frame,y,x,score,pair,true\n1,5,19,3,1-2,\n0,4,20,9,0-1,yes\n"
+
+
+def test_ticks_change_nothing_else_in_a_table_of_the_user_s_own(run, tmp_path, monkeypatch):
+    path = tmp_path / "mine.csv"
+    path.write_text("who,frame,y,x,score\nme,1,5.1234,19,3\nyou,1,5.1234,19,3\nme,0,4,20,9\n")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
+    panel = run.dock.events
+    panel.open_button.click()
+    panel.tick(2, True)
+    assert path.read_text() == ("who,frame,y,x,score,true\nme,1,5.1234,19,3\nyou,1,5.1234,19,3,yes\nme,0,4,20,9\n")
+    panel.slider.setValue(500)
+    panel.slider.sliderReleased.emit()
+    assert read_events(path).above == (False, False, True)
+    panel.slider.setValue(0)
+    panel.slider.sliderReleased.emit()
+    assert read_events(path).above == (True, True, True)
 
 
 def test_rings_and_pictures_of_a_table_are_as_large_as_those_that_were_found(run, found, tmp_path, monkeypatch, until):

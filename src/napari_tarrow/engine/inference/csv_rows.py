@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -10,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import UserError, nearest
-from ..files import user_path
+from ..files import user_path, write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 _TOO_LARGE = 10**18  # for the number of a frame
@@ -105,15 +106,8 @@ def read_rows(path: str | Path, needed: Sequence[str], known: Sequence[str] = ()
         there are columns.
     """
     path = user_path(path)
-    text = _text(path)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        found = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except csv.Error as error:
-        raise UserError(f"{path}, line {reader.line_num} is no line of a table ({error}). Save it as csv.") from error
-    filled = [(line, cells) for line, cells in found if any(cells)]
+    delimiter, found = _lines(path)
+    filled = [(line, [cell.strip() for cell in cells]) for line, cells in found if _says_something(cells)]
     if not filled:
         raise UserError(f"{path} is empty. Its first line has to name the columns: {','.join(needed)}.")
     names = filled[0][1]
@@ -121,6 +115,56 @@ def read_rows(path: str | Path, needed: Sequence[str], known: Sequence[str] = ()
         names[place] = names[place] or f"column {place + 1}"
     columns = _columns(path, names, needed, known)
     return columns, [_row(path, line, columns, cells, delimiter != ",") for line, cells in filled[1:]]
+
+
+def write_cells(path: str | Path, columns: Mapping[str, Sequence[str | None]]) -> None:
+    """Write into columns of a table, and leave everything else as it stands.
+
+    Parameters
+    ----------
+    path
+        A table that `read_rows` reads.
+    columns
+        By name, what goes into each of its rows; None leaves a cell. A column that is not there comes last, if anything
+        is to be written into it.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or written.
+    """
+    path = user_path(path)
+    delimiter, found = _lines(path)
+    head, *rows = (cells for _, cells in found if _says_something(cells))
+    for name, values in columns.items():
+        if all(value is None for value in values):
+            continue
+        names = [cell.strip().lower() for cell in head]
+        place = names.index(name) if name in names else max(map(len, (head, *rows)))
+        for cells, value in zip((head, *rows), (None if name in names else name, *values), strict=True):
+            if value is not None:
+                cells += [""] * (place + 1 - len(cells))
+                cells[place] = value
+    before, text = path.read_bytes(), io.StringIO()
+    ending = "\r\n" if b"\r\n" in before else "\n"
+    csv.writer(text, delimiter=delimiter, lineterminator=ending).writerows(cells for _, cells in found)
+    write_text(path, "\ufeff" * before.startswith(codecs.BOM_UTF8) + text.getvalue())
+
+
+def _says_something(cells: Sequence[str]) -> bool:
+    return any(cell.strip() for cell in cells)
+
+
+def _lines(path: Path) -> tuple[str, list[tuple[int, list[str]]]]:
+    """Return what separates the columns, and for every line of the table its number and its cells as they stand."""
+    text = _text(path)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return delimiter, [(reader.line_num, cells) for cells in reader]
+    except csv.Error as error:
+        raise UserError(f"{path}, line {reader.line_num} is no line of a table ({error}). Save it as csv.") from error
 
 
 def _text(path: Path) -> str:

@@ -111,7 +111,7 @@ def against_the_others(n_frames: int, class_id: int = 0, device: torch.device | 
 
     The mean over space of such a map, ``e_c - mean_(k != c) e_k``, is zero where the network cannot tell.
     """
-    mix = torch.full((n_frames,), -1 / max(1, n_frames - 1), device=device)
+    mix = torch.full((n_frames,), -1 / max(1, n_frames - 1), dtype=torch.float32, device=device)
     mix[class_id] = 1
     return mix
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..devices import choose_device
 from ..errors import UserError
 from ..files import make_folder, read_yaml, replacing, user_path, write_yaml
 from .choices import hint
@@ -76,16 +77,18 @@ def read_model(folder: str | Path, map_location: str | torch.device = "cpu", sta
     Raises
     ------
     UserError
-        If a file is missing or damaged, or the state does not belong to the network that the arguments describe.
+        If a file is missing or damaged, the state does not belong to the network that the arguments describe, or the
+        device is not there.
     """
     from .network import TimeArrowNet
 
+    device, _ = choose_device(str(map_location))
     folder = user_path(folder)
     _require(folder, state)
     kwargs = _checked_kwargs(folder / KWARGS)
     model = TimeArrowNet(**kwargs)
     fill(model, load_state(folder / state), source=folder / state)
-    return model.to(map_location).eval()
+    return model.to(device).eval()
 
 
 def check_format(path: Path, values: Mapping[str, Any]) -> None:

@@ -80,7 +80,7 @@ class TimeArrowNet(nn.Module):
         self.classification_head = ClassificationHead(
             self.n_features, n_frames, n_features, classification_head, symmetric
         )
-        self.to(device)
+        self.to(device, torch.float32)
 
     @overload
     def forward(self, x: torch.Tensor, mode: Literal["classification", "projection"] = ...) -> torch.Tensor: ...
@@ -140,7 +140,7 @@ class TimeArrowNet(nn.Module):
 
         Raises
         ------
-        ValueError
+        UserError
             If the head has fewer layers.
         """
         maps = self.projection_head.layer(self.backbone(x.flatten(0, 1)), layer)
@@ -220,7 +220,7 @@ class TimeArrowNet(nn.Module):
         from_state_dict, ignore_commit
             Upstream's; pickled modules are never read, and the commit is not compared.
         map_location
-            The device.
+            The device, or ``auto``.
         state_dict_path
             Name of the state dict in the folder.
 

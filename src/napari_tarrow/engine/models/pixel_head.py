@@ -173,7 +173,7 @@ class PixelHead:
         return [last.own[:, 0] * weight + common for weight in mix], last.bias[0] * mix.sum()
 
     def _one(self, class_id: int) -> torch.Tensor:
-        return torch.eye(self.n_frames)[class_id]
+        return torch.eye(self.n_frames, dtype=torch.float32)[class_id]
 
 
 def _total(frames: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from ..errors import UserError
 from .choices import chosen
 from .spans import Span, needed
 
@@ -38,7 +39,7 @@ class ProjectionHead(nn.Module):
 
         Raises
         ------
-        ValueError
+        UserError
             If there are not so many.
         """
         maps: torch.Tensor = self.until(n)(x)
@@ -49,13 +50,16 @@ class ProjectionHead(nn.Module):
 
         Raises
         ------
-        ValueError
+        UserError
             If there are not so many.
         """
         layers = list(self.layers) if isinstance(self.layers, nn.Sequential) else [self.layers]
         countable = [i for i, layer in enumerate(layers) if isinstance(layer, nn.Conv2d | nn.BatchNorm2d | nn.Identity)]
         if not 0 <= n < len(countable):
-            raise ValueError(f"The projection head has {len(countable)} feature layers (0 is the last), not layer {n}.")
+            raise UserError(
+                f"The projection head has {len(countable)} feature layers (0 is the last), not layer {n}. Give one of"
+                f" 0 to {len(countable) - 1}."
+            )
         return nn.Sequential(*layers[: countable[-1 - n] + 1])
 
     def needs(self, span: Span) -> Span:

@@ -152,8 +152,6 @@ def _refuse_others(name: str, letters: str, shape: tuple[int, ...], kind: str) -
 
 
 def _chosen_channels(name: str, letters: str, shape: tuple[int, ...], channels: int) -> int:
-    if channels < 0:
-        raise UserError(f"channels is {channels}. Give 0 if there is no channel axis, else how many to take.")
     count = shape[letters.index("C")] if "C" in letters else 1
     if channels == 0 and count > 1:
         raise UserError(f"{name} has {count} channels. Give channels {count} for all of them, or 1 for the first.")

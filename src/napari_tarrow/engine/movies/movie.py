@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
+from ..numbers import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from .layout import Layout
 
     Array = NDArray[Any]
+
+CHANNELS = "Give 0 if there is no channel axis, else how many to take."  # where channels is wrong
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,9 @@ class Movie:
         Seconds between consecutive frame numbers, where the file says.
     pixel_size : (y, x) or None
         Micrometres, where the file says.
+    own_numbers : bool
+        Whether the frame numbers were given or stand in file names, so that they are comparable to those of another
+        movie; otherwise they only count.
     """
 
     name: str
@@ -52,6 +58,7 @@ class Movie:
     read: Callable[[int], Array] = field(repr=False)
     interval: float | None = None
     pixel_size: tuple[float, float] | None = None
+    own_numbers: bool = False
 
     def __len__(self) -> int:
         """Count the frames."""
@@ -78,14 +85,13 @@ class Movie:
         UserError
             If fewer than two are left.
         """
-        if n_images < 2:
-            raise UserError(f"n_images is {n_images}, but {self.name} needs two frames to be a movie. Give 2 or more.")
-        count = min(n_images, len(self))
+        remedy = f"Give 2 or more: {self.name} needs two frames to be a movie."
+        count = min(whole_number(n_images, "n_images", remedy, least=2), len(self))
         return replace(self, shape=(count, *self.shape[1:]), frame_numbers=self.frame_numbers[:count])
 
     def numbered(self, numbers: NDArray[np.int64]) -> Movie:
         """Give the frames other numbers, ``(T,)`` and strictly increasing."""
-        return replace(self, frame_numbers=numbers)
+        return replace(self, frame_numbers=numbers, own_numbers=True)
 
 
 def make_movie(
@@ -112,9 +118,10 @@ def make_movie(
         raise UserError(f"{place} is empty: its shape is {' x '.join(map(str, shape))}. Check how it was saved.")
     if shape[0] < 2:
         raise UserError(f"{place} is one picture, not a movie. Give a stack or a folder with two frames or more.")
+    own = frame_numbers is not None
     numbers = np.arange(shape[0], dtype=np.int64) if frame_numbers is None else frame_numbers
     name = name.encode("utf-8", "replace").decode()  # names on old disks may hold bytes that no font can draw
-    return Movie(name, source, shape, grey_dtype(dtype, place), numbers, read, interval, pixel_size)
+    return Movie(name, source, shape, grey_dtype(dtype, place), numbers, read, interval, pixel_size, own)
 
 
 def folder_name(path: Path) -> str:

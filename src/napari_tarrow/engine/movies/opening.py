@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +12,18 @@ import numpy as np
 
 from ..errors import UserError, nearest
 from ..files import user_path
+from ..numbers import whole_number
 from .array import open_array
 from .folder import open_folder
-from .movie import Movie
+from .inputs import movie_path
+from .movie import CHANNELS, Movie
 from .picture import ENDINGS as PICTURES
 from .tif import ENDINGS as TIFS
 from .tif import open_tif
 from .zarr_array import is_zarr, open_zarr, open_zarr_array
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,9 +34,9 @@ def open_movie(
     source: Any,
     *,
     channels: int = 0,
-    frame_numbers: Sequence[int] | NDArray[Any] | str | Path | None = None,
+    frame_numbers: Iterable[int] | str | Path | None = None,
     n_images: int | None = None,
-    axes: str | None = None,
+    axes: str | Sequence[str] | None = None,
 ) -> Movie:
     """Open a movie lazily.
 
@@ -43,11 +47,11 @@ def open_movie(
         TYX, four TCYX). A movie that is open already is passed on.
     channels : int
         0: there is no channel axis. n: the first n channels.
-    frame_numbers : sequence of int, path or None
+    frame_numbers : iterable of int, path or None
         Number of every frame, or a text file with one per line; strictly increasing, gaps are real.
     n_images : int or None
         Use at most so many frames.
-    axes : str or None
+    axes : str, sequence of letters or None
         Which axis is which, such as ``TCYX``, where the file does not say so or is wrong.
 
     Raises
@@ -55,17 +59,25 @@ def open_movie(
     UserError
         If the source is not one 2D movie that can be read as asked.
     """
-    movie = _opened(source, channels, axes)
+    channels = whole_number(channels, "channels", CHANNELS, least=0)
+    movie = _opened(source, channels, None if axes is None else _joined(axes))
     if frame_numbers is not None:
         movie = movie.numbered(_numbers(frame_numbers, movie))
     return movie if n_images is None else movie.limited(n_images)
+
+
+def _joined(axes: Sequence[str]) -> str:
+    try:
+        return "".join(axes)
+    except TypeError:
+        raise UserError(f"axes is {axes!r}. Give one letter for each axis, such as TYX.") from None
 
 
 def _opened(source: Any, channels: int, axes: str | None) -> Movie:
     if isinstance(source, Movie):
         return _with_channels(source, channels)
     if isinstance(source, str | Path):
-        return _from_path(user_path(source), channels, axes)
+        return _from_path(movie_path(source), channels, axes)
     if type(source).__module__.split(".")[0] == "zarr":
         return open_zarr_array(source, channels=channels, axes=axes)
     if isinstance(source, list | tuple) or all(hasattr(source, one) for one in ("shape", "dtype", "__getitem__")):
@@ -117,7 +129,7 @@ def _with_channels(movie: Movie, channels: int) -> Movie:
     )
 
 
-def _numbers(given: Sequence[int] | NDArray[Any] | str | Path, movie: Movie) -> NDArray[np.int64]:
+def _numbers(given: Iterable[int] | str | Path, movie: Movie) -> NDArray[np.int64]:
     where = Path(given).name if isinstance(given, str | Path) else "frame_numbers"
     values = _from_text(user_path(given)) if isinstance(given, str | Path) else _listed(given)
     if any(int(value) != value for value in values):
@@ -136,12 +148,13 @@ def _numbers(given: Sequence[int] | NDArray[Any] | str | Path, movie: Movie) -> 
 
 def _listed(given: Any) -> list[Any]:
     try:
-        values = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        values = np.array(np.nan)
-    if values.ndim != 1 or not np.isfinite(values).all():
+        values = given.tolist() if hasattr(given, "tolist") else list(given)
+        numbers = all(isinstance(one, Real) and not isinstance(one, bool) for one in values)
+    except TypeError:
+        values, numbers = [], False
+    if not numbers or not all(isinstance(one, Integral) or math.isfinite(one) for one in values):
         raise UserError("frame_numbers is no list of numbers. Give one whole number for each frame.")
-    return list(given)
+    return values
 
 
 def _from_text(path: Path) -> list[int]:

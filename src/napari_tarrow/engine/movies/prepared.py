@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from dataclasses import dataclass, replace
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from ..errors import UserError
+from ..numbers import whole_number
+from .movie import CHANNELS
 from .normalization import Normalize, frame_statistics, normalization_rows, rows
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from .movie import Movie
 
     Array = NDArray[Any]
+
+_FAR = 1e4  # a movie's grey values lie so many times their range from 0, and float32 has few values there
 
 
 @dataclass(frozen=True)
@@ -52,16 +57,16 @@ class Preparation:
         """
         if self.normalize not in get_args(Normalize):
             raise UserError(f"normalize is {self.normalize!r}. Give one of: {', '.join(get_args(Normalize))}.")
-        if not isinstance(self.binarize, bool):
+        if not isinstance(self.binarize, bool | np.bool_):
             raise UserError(f"binarize is {self.binarize!r}. Give true or false.")
-        if type(self.subsample) is not int or self.subsample < 1:
-            raise UserError(
-                f"subsample is {self.subsample!r}. Give 1 for full resolution, or the side of the blocks to average."
-            )
-        if type(self.channels) is not int or self.channels < 0:
-            raise UserError(
-                f"channels is {self.channels!r}. Give 0 if there is no channel axis, else how many to take."
-            )
+        remedy = "Give 1 for full resolution, or the side of the blocks to average."
+        own = {  # Python's own values, as they are stored
+            "binarize": bool(self.binarize),
+            "subsample": whole_number(self.subsample, "subsample", remedy, least=1),
+            "channels": whole_number(self.channels, "channels", CHANNELS, least=0),
+        }
+        for name, value in own.items():
+            object.__setattr__(self, name, value)
 
 
 class PreparedMovie:
@@ -99,7 +104,7 @@ class PreparedMovie:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the stored frames."""
-        if self.preparation.subsample > 1:
+        if self.preparation.subsample > 1 or self._offset:
             return np.dtype(np.float32)
         if self.preparation.binarize or self.movie.dtype.kind == "b":
             return np.dtype(np.uint8)
@@ -111,7 +116,8 @@ class PreparedMovie:
         Returns
         -------
         (C, h, w) array
-            In the stored type (float32 for reals, uint8 for booleans and `binarize`), or float32 block means.
+            In the stored type (float32 for reals, uint8 for booleans and `binarize`), or float32 block means. Where
+            grey values lie so far from zero that float32 would not part them, from the first frame's least on.
 
         Raises
         ------
@@ -161,20 +167,34 @@ class PreparedMovie:
     def _by_itself(self) -> bool:
         return self.preparation.binarize or self.preparation.normalize == "frame"
 
+    @functools.cached_property
+    def _offset(self) -> float:
+        """What is taken off every grey value of a type that holds more digits than float32, mostly 0."""
+        if self.preparation.binarize or np.can_cast(self.movie.dtype, np.float32):
+            return 0.0
+        frame = self.movie.frame(0)
+        low, high = float(frame.min()), float(frame.max())
+        return low if 0 < high - low < abs(low) / _FAR else 0.0
+
     def _whole(self, index: int) -> Array:
         """Frame at full resolution, binarised if so wanted, reals in float32 and finite."""
         frame = self.movie.frame(index)
+        if self._offset:
+            frame = np.subtract(frame, self._offset, dtype=np.float64)
         if frame.dtype.kind == "f":
             with np.errstate(over="ignore"):
                 frame = frame.astype(np.float32, copy=False)
             if not np.isfinite(frame).all():
-                raise UserError(
-                    f"Frame {index} of {self.movie.name} holds NaN or infinite values. "
-                    "Replace them (numpy.nan_to_num) and save the movie again."
-                )
+                raise self._not_finite(index)
         if self.preparation.binarize:
             return (frame > 0).astype(np.uint8)
         return frame.astype(np.uint8) if frame.dtype.kind == "b" else frame
+
+    def _not_finite(self, index: int) -> UserError:
+        place = f"Frame {index} of {self.movie.name} holds"
+        if np.isfinite(self.movie.frame(index)).all():
+            return UserError(f"{place} values beyond 3e38, which float32 cannot hold. Scale them down.")
+        return UserError(f"{place} NaN or infinite values. Replace them (numpy.nan_to_num) and save the movie again.")
 
     def _reduced(self, whole: Array) -> Array:
         if self.preparation.subsample > 1:
@@ -242,7 +262,8 @@ def _check(movie: Movie, preparation: Preparation) -> None:
         raise UserError(f"{movie.name} is {height} x {width}, smaller than one block of subsample {step}. Give less.")
     wanted = max(1, preparation.channels)
     if channels != wanted:
+        train = f", or train with channels {channels}" if channels > wanted else ""
         raise UserError(
             f"{movie.name} was opened with {channels} channel{'s' * (channels > 1)}, but {wanted} are wanted. "
-            f"Open it with channels {preparation.channels}."
+            f"Open it with channels {wanted}{train}."
         )

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..movies import PreparedMovie, expand_inputs, open_prepared, preparation_of, sequences, split_range
+from ..movies.inputs import listed
 from .frames import FrameStore, stored_frames
 from .resolution import choose_subsample
 from .sampling import Sampler
@@ -69,8 +70,8 @@ class Dataset:
 
 def open_footage(
     config: TrainConfig,
-    movies: Sequence[Any] | None,
-    val_movies: Sequence[Any] | None,
+    movies: Any,
+    val_movies: Any,
     watched: Callable[[PreparedMovie], PreparedMovie] = lambda movie: movie,
 ) -> Footage:
     """Open the movies, choose from them what the configuration leaves open, and find their clips.
@@ -79,7 +80,7 @@ def open_footage(
     ----------
     config : TrainConfig
     movies, val_movies
-        What `open_movie` takes, in place of the configuration's inputs.
+        One of what `open_movie` takes or several, in place of the configuration's inputs; or None.
     watched
         Puts something between a movie and whoever reads its frames.
 
@@ -134,14 +135,14 @@ def open_dataset(config: TrainConfig, footage: Footage, device: torch.device) ->
         yield Dataset(store, *samplers)
 
 
-def _sources(config: TrainConfig, inputs: Sequence[Any]) -> list[Any]:
+def _sources(config: TrainConfig, inputs: Any) -> list[Any]:
     """Return the movies that inputs stand for: folders are descended into, what is no path stays."""
-    if not len(inputs):
-        raise UserError("No movie is given. Name one or more as input_train.")
     found: list[Any] = []
-    for source in inputs:
+    for source in listed(inputs):
         path = isinstance(source, str | PurePath)
         found += expand_inputs([str(source)], config.read_recursion_level) if path else [source]
+    if not found:
+        raise UserError("No movie is given. Name one or more as input_train.")
     return found
 
 

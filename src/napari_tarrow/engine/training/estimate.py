@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..devices import choose_device, describe, free_memory
 from ..errors import NotEnoughMemoryError, UserError
+from ..movies.inputs import listed
 from .dataset import open_dataset, open_footage
 from .network import new_network
 from .plan import make_plan, step_bytes
 from .session import Batches, make_objective
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ..config import TrainConfig
     from .dataset import Footage
 
@@ -58,13 +57,13 @@ class Estimate:
         return None if self.seconds is None else self.seconds / self.epochs
 
 
-def measure(config: TrainConfig, movies: Sequence[Any] | None = None) -> Estimate:
+def measure(config: TrainConfig, movies: Any = None) -> Estimate:
     """Take a few steps of a run on its first frames, and say what the whole would take; nothing is written.
 
     Parameters
     ----------
     config : TrainConfig
-    movies : sequence of anything `open_movie` takes, optional
+    movies : anything `open_movie` takes, or several of that, optional
         In place of the configuration's ``input_train``.
 
     Raises
@@ -72,6 +71,7 @@ def measure(config: TrainConfig, movies: Sequence[Any] | None = None) -> Estimat
     UserError
         For what would keep the run from starting, but a lack of memory, which the estimate says.
     """
+    movies = None if movies is None else listed(movies)
     whole = open_footage(config, movies, None)
     config = whole.config
     device, notices = choose_device(config.device, config.gpu)
@@ -99,7 +99,7 @@ def measure(config: TrainConfig, movies: Sequence[Any] | None = None) -> Estimat
     )
 
 
-def _first_frames(config: TrainConfig, movies: Sequence[Any] | None, whole: Footage) -> tuple[TrainConfig, Footage]:
+def _first_frames(config: TrainConfig, movies: list[Any] | None, whole: Footage) -> tuple[TrainConfig, Footage]:
     """Return the configuration and the footage of so few frames that reading them costs nothing.
 
     A step does not depend on which frames it sees; percentiles of a whole movie would have to read all of it.

@@ -34,7 +34,7 @@ from .shown import Showcase, example_patches
 from .updates import CHANCE, CHANCE_LOSS, Finished, Metrics, Notice, Started, Update
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
 
     from ..config import TrainConfig
@@ -48,8 +48,8 @@ def train(
     config: TrainConfig,
     control: Control | None = None,
     *,
-    movies: Sequence[Any] | None = None,
-    val_movies: Sequence[Any] | None = None,
+    movies: Any = None,
+    val_movies: Any = None,
 ) -> Generator[Update, None, None]:
     """Train a network; iterate to go on, close to end early.
 
@@ -62,7 +62,7 @@ def train(
     control : Control, optional
         Requests from other threads: stop, pause, show maps. Stopped while movies are read for the start, the
         iterator ends without an update.
-    movies, val_movies : sequences of anything `open_movie` takes, optional
+    movies, val_movies : anything `open_movie` takes, or several of that, optional
         In place of the configuration's ``input_train`` and ``input_val``.
 
     Yields
@@ -85,8 +85,8 @@ def resume(
     run_folder: str | Path,
     control: Control | None = None,
     *,
-    movies: Sequence[Any] | None = None,
-    val_movies: Sequence[Any] | None = None,
+    movies: Any = None,
+    val_movies: Any = None,
     **machine: Any,
 ) -> Generator[Update, None, None]:
     """Go on with a run as if it had not been interrupted.

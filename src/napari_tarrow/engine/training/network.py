@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from ..trained import read_trained
 
 if TYPE_CHECKING:
     from ..config import TrainConfig
+
+_seeding = threading.Lock()  # torch has one generator for all threads
 
 
 def new_network(
@@ -31,7 +34,7 @@ def new_network(
     UserError
         If there is no network of these names, or the model to start from is another network.
     """
-    with torch.random.fork_rng(devices=[]):
+    with _seeding, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
         model = TimeArrowNet(
             backbone=config.backbone,

@@ -186,7 +186,7 @@ def step_bytes(
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda nothing: nothing):
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda nothing: nothing):
         objective(copy.deepcopy(model).train(), clips, labels)
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     activations = max(0, sum(storage.nbytes() for storage in kept.values()) - weights)
@@ -203,6 +203,7 @@ def _step(
     model = copy.deepcopy(model).train()
     optimiser = make_optimiser(config, model)
 
+    @torch.enable_grad()
     def step(number: int) -> None:
         optimiser.zero_grad(set_to_none=True)
         loss, _ = objective(model, *draw(number))

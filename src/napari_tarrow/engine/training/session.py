@@ -142,6 +142,7 @@ class Session:
         """Sequences seen in training."""
         return self.step * self.config.batchsize * len(self.batches.sequences)
 
+    @torch.enable_grad()
     def train_step(self) -> None:
         """Take one step; nothing waits for the device."""
         self.model.train()

@@ -28,6 +28,10 @@ class EventList:
         What is known of each: true, false or nothing.
     csv : Path, optional
         The table they come from.
+    rows : sequence of int, optional
+        Where each stands in that table.
+    threshold : float
+        The one that the table was written with; minus infinity if there is none.
 
     Attributes
     ----------
@@ -36,11 +40,18 @@ class EventList:
     """
 
     def __init__(
-        self, events: Sequence[Event] = (), ticks: Sequence[bool | None] | None = None, csv: Path | None = None
+        self,
+        events: Sequence[Event] = (),
+        ticks: Sequence[bool | None] | None = None,
+        csv: Path | None = None,
+        rows: Sequence[int] = (),
+        threshold: float = -math.inf,
     ) -> None:
         self.events = tuple(events)
         self.ticks: list[bool | None] = list(ticks or [None] * len(events))
         self.csv = csv
+        self._places = np.argsort(rows).tolist()  # of the table's rows among the events
+        self._threshold = threshold
         self._scores = np.array([event.score for event in events], float)
         self.range = (float(self._scores.min()), float(self._scores.max())) if events else (0.0, 1.0)
 
@@ -62,21 +73,35 @@ class EventList:
         UserError
             If the file cannot be written, or holds something else.
         """
-        if path.is_file() and path != self.csv:
+        if path == self.csv:
+            self.keep(threshold)
+            return
+        if path.is_file():
             self._take_ticks(path)
         self._write(path, threshold)
-        self.csv = path
+        self.csv, self._places = path, []
 
     def keep(self, threshold: float) -> None:
-        """Write ticks and threshold to the file that the events were saved in, if they were.
+        """Write ticks and threshold to the file that the events were saved in or come from, if there is one.
+
+        In one that they come from nothing else is changed, and the threshold is only written if it is another.
 
         Raises
         ------
         UserError
             If it cannot be written.
         """
-        if self.csv is not None:
+        if self.csv is None:
+            return
+        if not self._places:
             self._write(self.csv, threshold)
+            return
+        from ...engine.inference.events.table import mark_events
+
+        events, ticks = ([values[place] for place in self._places] for values in (self.events, self.ticks))
+        other = threshold != max(self._threshold, self.range[0])  # lower ones leave out nothing either
+        mark_events(self.csv, events, ticks, threshold=threshold if other else None)
+        self._threshold = threshold
 
     def _write(self, path: Path, threshold: float) -> None:
         from ...engine.inference.events.table import write_events
@@ -109,7 +134,7 @@ def read_event_list(path: Path, facts: LayerFacts) -> tuple[EventList, float]:
     order = sorted(range(len(table.events)), key=lambda place: -table.events[place].score)
     events = [table.events[place] for place in order]
     threshold = -math.inf if table.threshold is None else table.threshold
-    return EventList(events, [table.true[place] for place in order], path), threshold
+    return EventList(events, [table.true[place] for place in order], path, order, threshold), threshold
 
 
 def _place(event: Event) -> tuple[Any, ...]:

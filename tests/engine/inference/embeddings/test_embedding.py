@@ -13,6 +13,7 @@ from napari_tarrow.engine.inference.embeddings.embedding import embed, embed_blo
 from napari_tarrow.engine.inference.projections import projector as projecting
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.movies import Movie, Preparation, PreparedMovie, open_movie
+from napari_tarrow.engine.trained import TrainedModel
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def model():
 
 
 def movie_of(frames, **preparation):
-    return PreparedMovie(open_movie(frames), Preparation(**preparation))
+    return PreparedMovie(open_movie(frames, channels=preparation.get("channels", 0)), Preparation(**preparation))
 
 
 def noise(size, frames=4):
@@ -182,6 +183,43 @@ def test_notices_come_with_the_frame_in_which_it_happened(model, monkeypatch, ti
     expected = [(), (), ()]
     expected[frame] = (f"Memory ran out: tiles are now {now} pixels.",)
     assert notices == expected
+
+
+@pytest.mark.parametrize("work", [embed, embed_blocks])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"grid": "netwrok"}, "grid is 'netwrok'. Did you mean network? Give one of: movie, network."),
+        ({"dtype": "float64"}, "dtype is 'float64'"),
+        ({"dtype": np.float64}, "dtype is 'float64'"),
+        ({"layer": 5}, "2 feature layers (0 is the last), not layer 5. Give one of 0 to 1."),
+        ({"layer": "last"}, "layer is 'last'. Give a whole number."),
+        ({"frames": [-1]}, "frames holds -1, but the movie has 4 frames: give indices 0 to 3."),
+        ({"frames": [4]}, "frames holds 4"),
+        ({"frames": [1.0]}, "One of frames is 1.0"),
+        ({"frames": np.array([True, False, True])}, "frames holds True or False"),
+        ({"frames": 2}, "frames is 2. Give a list of indices"),
+        (
+            {"movie": open_movie(noise((40, 50)))},
+            "A Movie is not prepared for a network. Give PreparedMovie(",
+        ),
+        ({"movie": "movie.tif"}, "A str is not prepared for a network"),
+        ({"model": "runs/folder"}, "A str is no network. Give what read_trained(folder) returns."),
+        ({"movie": movie_of(noise((2, 40, 50)), channels=2)}, "has 2 channels, but the network takes 1"),
+    ],
+)
+def test_mistakes_are_told_before_the_work_starts(model, work, options, said):
+    with pytest.raises(UserError) as error:
+        work(**{"model": model, "movie": movie_of(noise((40, 50))), **options})
+    assert said in str(error.value)
+
+
+def test_a_trained_model_frames_one_by_one_and_numpy_s_types_are_taken(model, tmp_path):
+    movie = movie_of(noise((40, 50)))
+    trained = TrainedModel(model, movie.preparation, 1, None, tmp_path)
+    for dtype in (np.float16, np.dtype("float16")):
+        found = [*embed(trained, movie, frames=iter(np.array([3, 1])), dtype=dtype)]
+        assert [(one.index, one.total, one.embedding.dtype) for one in found] == [(3, 2, dtype), (1, 2, dtype)]
 
 
 def test_whole_frames_have_to_fit_into_the_memory(model):

@@ -139,14 +139,28 @@ def test_labels_of_another_movie_are_refused(shape: tuple[int, ...], said: str) 
         open_labels(np.zeros(shape, np.uint16), movie)
 
 
-def test_labels_of_other_frames_are_refused() -> None:
+@pytest.mark.parametrize("numbers", [[1, 2, 3, 5], [0, 1, 2, 3], [0, 2, 3, 4]])
+def test_labels_of_other_frames_are_refused(numbers: list[int]) -> None:
     movie = open_movie(np.zeros((4, 22, 31), np.uint8), frame_numbers=[0, 1, 2, 4])
-    labels = open_movie(np.zeros((4, 22, 31), np.uint16), frame_numbers=[0, 1, 3, 4])
-    with pytest.raises(UserError, match="go on with frame 3 where the movie goes on with frame 2"):
-        open_labels(labels, movie)
-    for numbers in ([0, 1, 2, 3], [1, 2, 3, 5]):  # a stack of its own, and the same gaps
+    with pytest.raises(UserError, match=r"have no frame \d, which the movie has"):
         open_labels(open_movie(np.zeros((4, 22, 31), np.uint16), frame_numbers=numbers), movie)
-    open_labels(labels, open_movie(np.zeros((4, 22, 31), np.uint8)))
+
+
+def test_labels_in_a_folder_belong_to_the_frames_of_their_numbers(tmp_path: Path) -> None:
+    for folder, numbers in ("movie", (1, 2, 4, 7)), ("labels", range(1, 9)):
+        (tmp_path / folder).mkdir()
+        for number in numbers:
+            tifffile.imwrite(tmp_path / folder / f"t{number:03d}.tif", np.full((22, 31), number, np.uint16))
+    movie = open_movie(tmp_path / "movie")
+    for count in (4, 3):
+        labels = open_labels(tmp_path / "labels", movie.limited(count), n_images=count)
+        assert [int(read_labels(labels, index)[0, 0]) for index in range(len(labels))] == [1, 2, 4, 7][:count]
+
+
+def test_labels_in_a_stack_are_taken_in_order() -> None:
+    stack = np.zeros((4, 22, 31), np.uint8)
+    for movie, labels in ([0, 1, 2, 4], None), (None, [1, 2, 3, 5]), (None, None):
+        open_labels(open_movie(stack, frame_numbers=labels), open_movie(stack, frame_numbers=movie))
 
 
 def test_labels_whose_axes_are_wrong_are_read_as_the_movie_is(tmp_path: Path) -> None:

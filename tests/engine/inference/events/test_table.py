@@ -10,7 +10,7 @@ import pytest
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference.events.events import Event
-from napari_tarrow.engine.inference.events.table import EventTable, lost_remarks, read_events, write_events
+from napari_tarrow.engine.inference.events.table import EventTable, lost_remarks, mark_events, read_events, write_events
 
 EVENTS = [
     Event(12, 30.25, 7.5, 2.5, (12, 13)),
@@ -57,6 +57,12 @@ def test_no_event_is_a_table_without_rows(path):
     write_events(path, [], threshold=1.0)
 
     assert read_events(path) == EventTable()
+
+
+def test_events_may_come_one_by_one(path):
+    for _ in range(2):  # the second time over a table
+        write_events(path, iter(EVENTS), threshold=1.0, true=iter([True, None, False]))
+        assert read_events(path) == EventTable(tuple(EVENTS), (True, False, False), (True, None, False), {})
 
 
 @pytest.mark.parametrize(("threshold", "read"), [(0.7, 0.75), (2.5, 2.5), (3.0, math.inf)])
@@ -122,6 +128,51 @@ def test_positions_that_are_rounded_in_the_file_still_find_their_row(path):
     assert table.events == (Event(1, 10.12, 0.67, 0.333333, (1, 2)),)
 
 
+def test_equal_events_keep_their_own_columns(path):
+    path.write_text("frame,y,x,score,true,note\n1,5,6,3,yes,first\n1,5,6,2,no,second\n")
+
+    write_events(path, read_events(path).events)
+
+    table = read_events(path)
+    assert (table.true, table.other) == ((True, False), {"note": ("first", "second")})
+
+
+USERS_OWN = [
+    "note,Frame,x,y,SCORE\nsplit,12,7.123456,30.25,0.5\n,3,1,2,9\n\n,3,1,2,9\n",
+    "\ufeffframe;y;x;score;pair;true;note\r\n12;30,25;7,5;2,50;;TRUE;größer\r\n3;1;2;9;;;\r\n3;1;2;9\r\n",
+    "score\ty\tx\tframe\t\n1\t30.25\t7\t12\tdust\n9\t 1.000\t2\t3\t\n9\t1\t2\t3\t\n",
+]
+
+
+@pytest.mark.parametrize("text", USERS_OWN)
+def test_marks_change_nothing_else_in_a_user_s_own_table(path, text):
+    path.write_bytes(text.encode())
+    events = read_events(path).events
+
+    mark_events(path, events, read_events(path).true)
+    assert path.read_bytes() == text.encode()
+    mark_events(path, events, [True, None, False])
+    table = read_events(path)
+    assert (table.events, table.true, table.above) == (events, (True, None, False), (None,) * 3)
+    mark_events(path, events, [True, None, False], threshold=3.0)
+    assert read_events(path).above == tuple(event.score >= 3 for event in events)
+
+    for before, after in zip(text.splitlines(), path.read_bytes().decode().splitlines(), strict=True):
+        assert after.startswith(before)
+
+
+def test_no_mark_is_put_beside_other_events(path):
+    write_events(path, EVENTS)
+    events = read_events(path).events
+    write_events(path, EVENTS[::-1])
+    before = path.read_text()
+
+    with pytest.raises(UserError, match="other events than when it was opened"):
+        mark_events(path, events, [True, None, None])
+
+    assert path.read_text() == before
+
+
 def test_a_tick_goes_to_no_other_event_of_the_same_frame_or_place(path):
     here = Event(1, 10.0, 20.0, 3.0, (1, 2))
     write_events(path, [here], true=[True])
@@ -149,6 +200,8 @@ def test_a_failed_write_leaves_the_old_table(path):
         write_events(path, [Event(1, math.nan, 1.0, 1.0, (1, 2))])
     with pytest.raises(ValueError, match="2 ticks for 3 events"):
         write_events(path, EVENTS, true=[True, False])
+    with pytest.raises(ValueError, match="threshold is NaN"):
+        write_events(path, EVENTS, threshold=math.nan)
 
     assert read_events(path).events == tuple(EVENTS[:1])
     assert [one.name for one in path.parent.iterdir()] == ["events.csv"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from napari_tarrow.engine import devices
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.inference import attribute
+from napari_tarrow.engine.inference import attribute, embed
 from napari_tarrow.engine.inference.maps import attribution
 from napari_tarrow.engine.inference.maps.attribution import MAP_KINDS
 from napari_tarrow.engine.inference.projections.memory import used_memory
@@ -330,15 +330,46 @@ def test_the_model_and_its_gradients_are_left_alone(model: TimeArrowNet, movie: 
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("head", ["minimal", "unet"])
+def test_a_caller_s_default_type_changes_nothing(head: str, movie: PreparedMovie) -> None:
+    model = make_model(classification_head=head, symmetric=False)
+
+    def made() -> list[np.ndarray]:
+        maps = [next(attribute(model, movie, kind=kind)).map for kind in MAP_KINDS]
+        return [*maps, next(embed(model, movie)).embedding]
+
+    expected = made()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert {one.dtype for one in TimeArrowNet("unet_16fmaps").parameters()} == {torch.float32}
+        for one, other in zip(made(), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"kind": "evidenc"}, "There is no map called 'evidenc'. Did you mean evidence?"),
+        ({"kind": "evidenc"}, "kind is 'evidenc'. Did you mean evidence? Give one of: evidence, change"),
         ({"class_id": 2}, "class_id is 2, but the network has 2 classes"),
         ({"class_id": -1}, "class_id is -1"),
         ({"delta": 7}, "no 2 frames that are 7 apart (delta 7): its 6 frames are numbered 0 to 6"),
         ({"delta": (1, 9)}, "delta 9"),
         ({"delta": 0}, "delta 0"),
+        ({"delta": []}, "delta is an empty list"),
+        ({"delta": 1.5}, "delta is 1.5. Give a whole number."),
+        ({"delta": "1"}, "delta is '1'"),
+        ({"delta": True}, "delta is True"),
+        ({"class_id": 0.5}, "class_id is 0.5"),
+        ({"firsts": [0, 6]}, "firsts holds 6, but the movie has 6 frames: give indices 0 to 5"),
+        ({"firsts": [-1]}, "firsts holds -1"),
+        (
+            {"firsts": np.ones(6, bool)},
+            "firsts holds True or False. Give indices, such as numpy.flatnonzero",
+        ),
+        ({"firsts": [0.0]}, "One of firsts is 0.0. Give whole numbers."),
+        ({"firsts": 3}, "firsts is 3. Give a list of indices"),
     ],
 )
 def test_mistakes_are_told_before_the_work_starts(
@@ -347,6 +378,13 @@ def test_mistakes_are_told_before_the_work_starts(
     with pytest.raises(UserError) as error:
         attribute(model, movie, **options)
     assert said in str(error.value)
+
+
+def test_numbers_may_be_of_any_type_and_come_one_by_one(model: TimeArrowNet, movie: PreparedMovie) -> None:
+    expected = [(0, 1), (0, 2), (1, 2)]
+    for delta in (np.array([1, 2]), range(1, 3), iter([np.int64(1), 2])):
+        assert [m.frames for m in attribute(model, movie, delta, firsts=iter(np.array([0, 1, 0])))] == expected
+    assert next(attribute(model, movie, np.int64(2), class_id=np.int64(1))).frames == (0, 2)  # type: ignore[arg-type]
 
 
 def test_a_movie_with_other_channels_is_refused(movie: PreparedMovie) -> None:

@@ -116,7 +116,7 @@ def test_a_frame_that_fits_is_one_window_and_so_is_one_for_a_network_that_sees_a
 
 
 def test_a_layer_that_is_not_there_is_refused():
-    with pytest.raises(ValueError, match="2 feature layers"):
+    with pytest.raises(UserError, match="2 feature layers"):
         Projector(network(), noise((40, 40)), layer=2)
 
 

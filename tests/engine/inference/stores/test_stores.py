@@ -92,6 +92,26 @@ def test_without_units_pixels_are_frames_and_pixels_of_the_movie(tmp_path: Path)
     assert image["datasets"][0]["coordinateTransformations"] == [{"type": "scale", "scale": [1, 1, 1, 1]}]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "frames", "told"),
+    [
+        ([1, 2, 3, 5], None, [1, 2, 3, 5]),
+        ([1, 2, 3, 5], range(3), None),
+        ([1, 2, 3, 4], range(0, 4, 2), [1, 3]),
+        ([1, 2, 3, 4], None, None),
+        (None, range(2, 3), None),
+    ],
+)
+def test_frame_numbers_are_told_where_frames_are_missing(
+    tmp_path: Path, numbers: list[int] | None, frames: range | None, told: list[int] | None
+) -> None:
+    movie = open_movie(np.zeros((4, 8, 8), np.uint8), frame_numbers=numbers)
+    shape = (len(frames or movie), *SHAPE[1:])
+    open_store(tmp_path / "out.zarr", shape, "float16", SETTINGS, calibration=Calibration.of(movie, frames))
+    group = zarr.open_group(tmp_path / "out.zarr", mode="r")
+    assert group.attrs["napari_tarrow"].get("frame_numbers") == told
+
+
 def test_our_own_reader_opens_it_with_its_calibration(tmp_path: Path) -> None:
     calibration = Calibration(interval=600.0, pixel_size=(0.65, 0.65))
     store = open_store(tmp_path / "out.zarr", SHAPE, "float16", SETTINGS, calibration=calibration)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import numpy as np
 import torch
 
 from ...devices import give_memory_back, keeping_freed_memory
+from ...numbers import whole_number
 from ...threads import Threads
+from ..checked import choice, indices, network_for
 from ..projections.projector import Projector, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator
 
     from ...models import TimeArrowNet
     from ...movies import PreparedMovie
+    from ...trained import TrainedModel
 
 __all__ = ["EmbeddedBlock", "EmbeddedFrame", "embed", "embed_blocks"]
 
@@ -84,20 +87,20 @@ class EmbeddedBlock:
 
 
 def embed(
-    model: TimeArrowNet,
+    model: TimeArrowNet | TrainedModel,
     movie: PreparedMovie,
     *,
     layer: int = 0,
     dtype: Precision = "float32",
     grid: Grid = "movie",
-    frames: Sequence[int] | None = None,
+    frames: Iterable[int] | None = None,
     memory: int | None = None,
 ) -> Iterator[EmbeddedFrame]:
     """Yield the embedding of every frame; each frame is read and projected once.
 
     Parameters
     ----------
-    model : TimeArrowNet
+    model : TimeArrowNet or TrainedModel
         In eval mode, on any device; it is not changed.
     movie : PreparedMovie
     layer : int
@@ -108,7 +111,7 @@ def embed(
         ``movie``: on the movie's pixels, with every value repeated over the pixels that it stands for where subsampling
         or the network make it coarser; pixels of an incomplete block at the edge take the nearest. ``network``: as the
         network gives it.
-    frames : sequence of int, optional
+    frames : iterable of int, optional
         Indices of the frames that are wanted, in this order; all without it.
     memory : int, optional
         Bytes that the process (on a GPU: what it holds there) may take, two embedded frames included: the one in work
@@ -117,15 +120,20 @@ def embed(
     Raises
     ------
     UserError
-        If a frame cannot be read, or the memory does not suffice.
+        At once, if there is no such layer, type, grid or frame, or network and movie do not fit each other; later, if a
+        frame cannot be read, or the memory does not suffice.
     """
-    projector = Projector(model, movie, layer=layer, memory=memory)
-    places = Places(model, movie, grid)
+    network, chosen, precision = _checked(model, movie, layer, dtype, grid, frames)
+    projector = Projector(network, movie, layer=layer, memory=memory)
+    return _frames(projector, Places(network, movie, grid), chosen, precision)
+
+
+def _frames(projector: Projector, places: Places, frames: list[int], dtype: Precision) -> Iterator[EmbeddedFrame]:
     shape = projector.shape[0], *places.size
     projector.leave(2 * math.prod(shape) * np.dtype(dtype).itemsize)
     whole: np.ndarray = np.empty(0)
     notices: tuple[str, ...] = ()
-    with contextlib.closing(_blocks(movie, projector, places, frames, dtype)) as blocks:
+    with contextlib.closing(_blocks(projector, places, frames, dtype)) as blocks:
         for block in blocks:
             notices += block.notices
             if block.values.shape == shape:
@@ -140,13 +148,13 @@ def embed(
 
 
 def embed_blocks(
-    model: TimeArrowNet,
+    model: TimeArrowNet | TrainedModel,
     movie: PreparedMovie,
     *,
     layer: int = 0,
     dtype: Precision = "float32",
     grid: Grid = "movie",
-    frames: Sequence[int] | None = None,
+    frames: Iterable[int] | None = None,
     memory: int | None = None,
     held: int = 0,
 ) -> Iterator[EmbeddedBlock]:
@@ -158,17 +166,34 @@ def embed_blocks(
     Raises
     ------
     UserError
-        If a frame cannot be read, or the memory does not suffice.
+        As `embed`.
     """
-    projector = Projector(model, movie, layer=layer, memory=memory)
+    network, chosen, precision = _checked(model, movie, layer, dtype, grid, frames)
+    projector = Projector(network, movie, layer=layer, memory=memory)
     projector.leave(held)
-    yield from _blocks(movie, projector, Places(model, movie, grid), frames, dtype)
+    return _blocks(projector, Places(network, movie, grid), chosen, precision)
+
+
+def _checked(
+    model: TimeArrowNet | TrainedModel,
+    movie: PreparedMovie,
+    layer: int,
+    dtype: Precision,
+    grid: Grid,
+    frames: Iterable[int] | None,
+) -> tuple[TimeArrowNet, list[int], Precision]:
+    """Return the network, the frames that are wanted and the name of the type."""
+    network = network_for(model, movie)
+    network.projection_head.until(whole_number(layer, "layer"))
+    choice(grid, get_args(Grid), "grid")
+    named = cast("Precision", getattr(dtype, "__name__", str(dtype)))  # numpy.float32 and its dtype are taken, too
+    choice(named, get_args(Precision), "dtype")
+    return network, indices(frames, movie.shape[0], "frames"), named
 
 
 def _blocks(
-    movie: PreparedMovie, projector: Projector, places: Places, frames: Sequence[int] | None, dtype: Precision
+    projector: Projector, places: Places, frames: list[int], dtype: Precision
 ) -> Generator[EmbeddedBlock, None, None]:
-    chosen = range(movie.shape[0]) if frames is None else frames
     if places.repeated > 1:
         projector.leave(0, per_pixel=2 * places.repeated**2 * projector.shape[0] * np.dtype(dtype).itemsize)
     with contextlib.ExitStack() as ending:
@@ -176,7 +201,7 @@ def _blocks(
         ending.enter_context(keeping_freed_memory(projector.device))
         threads = ending.enter_context(Threads(projector.device))
         cut = False
-        for done, index in enumerate(chosen, 1):
+        for done, index in enumerate(frames, 1):
             for window, block in projector.blocks(index):
                 notices = projector.take_notices() + threads.adapt()
                 if dtype == "float16" and max(map(abs, map(float, block.aminmax()))) > _LARGEST_HALF:
@@ -186,7 +211,7 @@ def _blocks(
                 y, x, values = places.place(window, block, dtype)
                 del block  # not held any longer while the next is made
                 last = window == projector.windows[-1]
-                yield EmbeddedBlock(index, y, x, values, last, done - (not last), len(chosen), notices)
+                yield EmbeddedBlock(index, y, x, values, last, done - (not last), len(frames), notices)
 
 
 class Places:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,7 +92,10 @@ class FramePool:
 
 
 def open_labels(source: Any, movie: Movie, *, n_images: int | None = None, axes: str | None = None) -> Movie:
-    """Open the labels of a movie's objects.
+    """Open the labels of a movie's objects, one frame of them for each of the movie.
+
+    Where both have frame numbers of their own, as folders have, the labels with the movie's numbers are taken. A stack
+    has none: its frames are taken in order.
 
     Parameters
     ----------
@@ -105,35 +109,44 @@ def open_labels(source: Any, movie: Movie, *, n_images: int | None = None, axes:
     Raises
     ------
     UserError
-        If they cannot be read, or differ from the movie in frames, gaps between them, or size.
+        If they cannot be read, are of another size than the movie, or of other frames.
     """
-    labels = _opened(source, n_images, axes)
+    labels = _opened(source, axes)
     if labels.shape[2:] != movie.shape[2:]:
         own, wanted = (" x ".join(map(str, one.shape[2:])) for one in (labels, movie))
         raise UserError(f"The labels {labels.name} are {own}, the movie is {wanted} pixels. Give labels of this movie.")
+    if labels.own_numbers and movie.own_numbers:
+        return _of_frames(labels, movie.frame_numbers)
+    if n_images is not None:
+        labels = labels.limited(n_images)
     if len(labels) != len(movie):
         raise UserError(
             f"The labels {labels.name} have {len(labels)} frames, the movie has {len(movie)}."
             " Give labels of this movie."
         )
-    steps, wanted_steps = (np.diff(one.frame_numbers) for one in (labels, movie))
-    both = (steps != 1).any() and (wanted_steps != 1).any()  # else one is a mere stack, whose frames have no numbers
-    if both and (different := np.flatnonzero(steps != wanted_steps)).size:
-        own, wanted = (one.frame_numbers[different[0] + 1] for one in (labels, movie))
-        raise UserError(
-            f"The labels {labels.name} go on with frame {own} where the movie goes on with frame {wanted}."
-            " Give labels of the movie's frames."
-        )
     return labels
 
 
-def _opened(source: Any, n_images: int | None, axes: str | None) -> Movie:
+def _of_frames(labels: Movie, numbers: NDArray[np.int64]) -> Movie:
+    missing = np.setdiff1d(numbers, labels.frame_numbers)
+    if len(missing):
+        first, last = labels.frame_numbers[[0, -1]]
+        raise UserError(
+            f"The labels {labels.name}, numbered {first} to {last}, have no frame {missing[0]}, which the movie has."
+            " Give labels of all its frames, or one stack, whose frames are taken in order."
+        )
+    places = np.searchsorted(labels.frame_numbers, numbers).tolist()
+    shape = len(numbers), *labels.shape[1:]
+    return replace(labels, shape=shape, frame_numbers=numbers, read=lambda index: labels.read(places[index]))
+
+
+def _opened(source: Any, axes: str | None) -> Movie:
     try:
-        return open_movie(source, n_images=n_images)
+        return open_movie(source)
     except UserError:
         if axes:
             with contextlib.suppress(UserError):
-                return open_movie(source, n_images=n_images, axes=axes.upper().replace("C", ""))
+                return open_movie(source, axes=axes.upper().replace("C", ""))
         raise
 
 

@@ -6,15 +6,17 @@ import csv
 import io
 import math
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from ...errors import UserError
 from ...files import user_path, write_text
-from ..csv_rows import read_rows
+from ..csv_rows import read_rows, write_cells
 from .events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from ..csv_rows import CsvRow
@@ -57,10 +59,10 @@ class EventTable:
 
 def write_events(
     path: str | Path,
-    events: Sequence[Event],
+    events: Iterable[Event],
     *,
     threshold: float | None = None,
-    true: Sequence[bool | None] | None = None,
+    true: Iterable[bool | None] | None = None,
 ) -> None:
     """Write all events that were found, in the order given, with positions to 0.01 pixel and scores to 6 digits.
 
@@ -72,11 +74,11 @@ def write_events(
     ----------
     path : path
         The csv; columns frame, y, x, score, pair (as ``12-13``), above and true (yes, no or empty).
-    events : sequence of Event
+    events : iterable of Event
         Below the threshold, too: another threshold is then a matter of looking.
     threshold : float, optional
         Events with at least this score are above it.
-    true : sequence of bool or None, optional
+    true : iterable of bool or None, optional
         What the user says of each event.
 
     Raises
@@ -84,16 +86,20 @@ def write_events(
     UserError
         If the file cannot be written, or what stands there cannot be read.
     ValueError
-        If a score or position is not finite, or `true` has another length.
+        If a score or position is not finite, the threshold is NaN, or `true` has another length.
     """
-    path = user_path(path)
-    if true is not None and len(true) != len(events):
-        raise ValueError(f"There are {len(true)} ticks for {len(events)} events.")
+    path, events, given = user_path(path), list(events), None if true is None else list(true)
+    if given is not None and len(given) != len(events):
+        raise ValueError(f"There are {len(given)} ticks for {len(events)} events.")
+    if threshold is not None and math.isnan(threshold):
+        raise ValueError("The threshold is NaN.")
     before = read_events(path) if path.is_file() else EventTable()
-    known = {_place(event): index for index, event in enumerate(before.events)}
-    rows = [known.get(_place(event)) for event in events]
+    known: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, event in enumerate(before.events):
+        known[_place(event)].append(index)
+    rows = [known[_place(event)].pop(0) if known[_place(event)] else None for event in events]
     above = _taken(before.above, rows) if threshold is None else [event.score >= threshold for event in events]
-    ticks = _taken(before.true, rows) if true is None else list(true)
+    ticks = _taken(before.true, rows) if given is None else given
     columns = [
         *zip(*map(_written, events), strict=True),
         [_word(one) for one in above],
@@ -106,6 +112,41 @@ def write_events(
     if events:
         table.writerows(zip(*columns, strict=True))
     write_text(path, text.getvalue())
+
+
+def mark_events(
+    path: str | Path, events: Sequence[Event], true: Sequence[bool | None], *, threshold: float | None = None
+) -> None:
+    """Write into a table what the user says of its events; but for columns `true` and `above` it stays as it stands.
+
+    Parameters
+    ----------
+    path : path
+        A table, ours or one from elsewhere.
+    events : sequence of Event
+        As `read_events` has read them.
+    true : sequence of bool or None
+        What the user says of each.
+    threshold : float, optional
+        Events with at least this score are above it; without it, the column `above` stays, too.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or written, or holds other events by now.
+    """
+    path, before = user_path(path), read_events(path)
+    if before.events != tuple(events):
+        raise UserError(f"{path} holds other events than when it was opened. Open it again.")
+    above = before.above if threshold is None else [event.score >= threshold for event in events]
+    columns = {"above": (before.above, above), "true": (before.true, true)}
+    write_cells(
+        path,
+        {
+            name: [None if was is one else _word(one) for was, one in zip(*cells, strict=True)]
+            for name, cells in columns.items()
+        },
+    )
 
 
 def lost_remarks(path: str | Path, events: Sequence[Event]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -11,8 +12,9 @@ from ...config import MapKind
 from ...devices import keeping_freed_memory
 from ...errors import UserError
 from ...movies import sequences
-from ...options import hint
+from ...numbers import whole_number
 from ...threads import Threads
+from ..checked import choice, indices, network_for
 from ..projections.projector import ProjectionCache, Projector
 from .making import MapMaker, Recipe, frame_difference, on_movie_grid, on_prepared_grid
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from ...models import TimeArrowNet
     from ...movies import PreparedMovie
+    from ...trained import TrainedModel
     from ..projections.projector import Window
 
 __all__ = ["MAP_KINDS", "AttributionMap", "MapKind", "attribute"]
@@ -60,15 +63,15 @@ class AttributionMap:
 
 
 def attribute(
-    model: TimeArrowNet,
+    model: TimeArrowNet | TrainedModel,
     movie: PreparedMovie,
-    delta: int | Sequence[int] = 1,
+    delta: int | Iterable[int] = 1,
     *,
     kind: MapKind = "evidence",
     class_id: int = 0,
     signed: bool = False,
     all_frames: bool = False,
-    firsts: Sequence[int] | None = None,
+    firsts: Iterable[int] | None = None,
     memory: int | None = None,
 ) -> Iterator[AttributionMap]:
     """Yield the attribution map of every sequence of a movie, in the order of their first frames or as `firsts` says.
@@ -78,7 +81,7 @@ def attribute(
 
     Parameters
     ----------
-    model : TimeArrowNet
+    model : TimeArrowNet or TrainedModel
         In eval mode.
     movie : PreparedMovie
     delta : int or several
@@ -103,24 +106,32 @@ def attribute(
     all_frames : bool
         ``gradcam`` as the sum of the frames' maps (their absolute values, unless signed). The other kinds are of all
         frames anyway.
-    firsts : sequence of int, optional
+    firsts : iterable of int, optional
         Indices of the first frames of the sequences that are wanted, in the order in which their maps are; all without
-        it. A frame is projected once in any order, but the more sequences lie between two that share it, the more
-        frames are held.
+        it. One from which no sequence starts gives no map, and one that is given twice counts once. A frame is
+        projected once in any order, but the more sequences lie between two that share it, the more frames are held.
     memory : int, optional
         Bytes the process (on a GPU: what it holds there) may take; without it, most of what is free.
 
     Raises
     ------
     UserError
-        At once, if there is no such map or class, if a delta is longer than the movie, if the movie has another number
-        of channels than the network takes, or if the memory cannot hold what has to be held.
+        At once, if there is no such map, class or frame, if a delta is longer than the movie, or if network and movie
+        do not fit each other; later, if a frame cannot be read, or the memory does not suffice.
     """
-    recipe = Recipe(kind, class_id, signed, all_frames)
-    deltas = tuple(dict.fromkeys([delta] if isinstance(delta, int) else delta))
-    _check(model, movie, recipe)
-    rows = _planned(model.n_frames, movie, deltas, firsts)
-    return _maps(model, movie, rows, recipe, memory)
+    network = network_for(model, movie)
+    choice(kind, MAP_KINDS, "kind")
+    if not 0 <= whole_number(class_id, "class_id") < network.n_frames:
+        raise UserError(
+            f"class_id is {class_id}, but the network has {network.n_frames} classes: 0 (the true order) to"
+            f" {network.n_frames - 1}. Give one of these."
+        )
+    several = delta if isinstance(delta, Iterable) else (delta,)
+    deltas = tuple(dict.fromkeys(whole_number(one, "delta") for one in several))
+    if not deltas:
+        raise UserError("delta is an empty list. Give one time step or several.")
+    rows = _planned(network.n_frames, movie, deltas, indices(firsts, movie.shape[0], "firsts"))
+    return _maps(network, movie, rows, Recipe(kind, class_id, signed, all_frames), memory)
 
 
 class _Row(NamedTuple):
@@ -174,10 +185,10 @@ def _most_held(rows: Sequence[_Row], last: Mapping[int, int]) -> int:
     return most
 
 
-def _planned(n_frames: int, movie: PreparedMovie, deltas: tuple[int, ...], firsts: Sequence[int] | None) -> list[_Row]:
+def _planned(n_frames: int, movie: PreparedMovie, deltas: tuple[int, ...], firsts: list[int]) -> list[_Row]:
     """Return every sequence that is wanted, in their order; those with the same first frame together."""
     numbers = movie.movie.frame_numbers
-    places = {first: place for place, first in enumerate(range(len(numbers)) if firsts is None else firsts)}
+    places = {first: place for place, first in enumerate(dict.fromkeys(firsts))}
     rows: list[_Row] = []
     for delta in deltas:
         found = sequences(numbers, range(len(numbers)), n_frames, delta) if delta > 0 else ()
@@ -188,22 +199,3 @@ def _planned(n_frames: int, movie: PreparedMovie, deltas: tuple[int, ...], first
             )
         rows += [_Row(tuple(map(int, row)), delta) for row in found if int(row[0]) in places]
     return sorted(rows, key=lambda row: (places[row.frames[0]], row.delta))
-
-
-def _check(model: TimeArrowNet, movie: PreparedMovie, recipe: Recipe) -> None:
-    if recipe.kind not in MAP_KINDS:
-        raise UserError(
-            f"There is no map called {recipe.kind!r}.{hint(str(recipe.kind), MAP_KINDS)} The maps are:"
-            f" {', '.join(MAP_KINDS)}."
-        )
-    if not 0 <= recipe.class_id < model.n_frames:
-        raise UserError(
-            f"class_id is {recipe.class_id}, but the network has {model.n_frames} classes: 0 (the true order) to"
-            f" {model.n_frames - 1}. Give one of these."
-        )
-    channels, wanted = movie.shape[1], model.config["n_input_channels"]
-    if channels != wanted:
-        raise UserError(
-            f"{movie.movie.name} has {channels} channel{'s' * (channels != 1)}, but the network takes {wanted}. Open it"
-            f" with channels {wanted if wanted > 1 else '0 or 1'}."
-        )

@@ -80,7 +80,7 @@ class MapMaker:
         """
         self._size = windows[-1].y1, windows[-1].x1
         weights = self._weights(windows, block) if self.recipe.kind in ("change", "gradcam") else None
-        whole = torch.empty(self._size)
+        whole = torch.empty(self._size, dtype=torch.float32)
         for window, blocks in self._parts(windows, block):
             values = self._values(blocks, weights)
             if isinstance(self.head, PixelHead):
@@ -116,7 +116,7 @@ class MapMaker:
             return
         frames = []
         for frame in self._frames:
-            whole = torch.empty((self._features, *self._size), device=self._device)
+            whole = torch.empty((self._features, *self._size), dtype=torch.float32, device=self._device)
             for window in windows:
                 whole[:, window.y0 : window.y1, window.x0 : window.x1] = block(frame, window)
             frames.append(whole)
@@ -174,7 +174,7 @@ def on_movie_grid(values: torch.Tensor, movie: PreparedMovie) -> torch.Tensor:
 def frame_difference(frame: Callable[[int], NDArray[np.float32]], frames: tuple[int, ...]) -> torch.Tensor:
     """Return `mean_t mean_c |x_(t+1) - x_t|` of prepared frames, (h, w) float32; `frame` gives them by their index."""
     before = torch.from_numpy(frame(frames[0]))
-    total = torch.zeros(before.shape[1:])
+    total = torch.zeros(before.shape[1:], dtype=torch.float32)
     for index in frames[1:]:
         after = torch.from_numpy(frame(index))
         total += (after - before).abs_().mean(0)

@@ -145,7 +145,7 @@ class _InFile:
             ) from error
 
     def get(self, index: int, window: Window) -> torch.Tensor:
-        values = torch.empty((*window.shape, self._features))
+        values = torch.empty((*window.shape, self._features), dtype=torch.float32)
         data = values.numpy().data.cast("B")
         self._seek(index, window)
         while data:

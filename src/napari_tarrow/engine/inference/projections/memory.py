@@ -105,10 +105,8 @@ def bytes_per_pixel(
     device : torch.device
     """
     small = -(-_PROBE // multiple) * multiple
-    first, second = (
-        peak_bytes(function, torch.zeros((1, channels, side, side), device=device), backward) / side**2
-        for side in (small, 2 * small)
-    )
+    images = (torch.zeros((1, channels, side, side), dtype=torch.float32, device=device) for side in (small, 2 * small))
+    first, second = (peak_bytes(function, image, backward) / image.shape[-1] ** 2 for image in images)
     return int(max(first, second, 2 * second - first)) + 1
 
 

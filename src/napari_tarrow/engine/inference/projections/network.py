@@ -22,7 +22,7 @@ def projecting_copy(model: TimeArrowNet, layer: int | None) -> tuple[Backbone, n
 
     Raises
     ------
-    ValueError
+    UserError
         If the head has fewer layers.
     """
     layers = nn.Sequential() if layer is None else model.projection_head.until(layer)

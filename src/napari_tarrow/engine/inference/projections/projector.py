@@ -56,7 +56,7 @@ class Projector:
 
     Raises
     ------
-    ValueError
+    UserError
         If the head has fewer layers.
     """
 
@@ -145,7 +145,7 @@ class Projector:
             whole = made.untyped_storage().nbytes() == made.numel() * made.element_size()
             return made if whole else made.clone()  # a view would keep what lies around the window
         size = (1, self.shape[0], *window.shape)
-        joined = torch.empty(size, device=self.device, memory_format=fast_layout(self.device))[0]
+        joined = self._empty(size)[0]
         for part in parts:
             y, x = part.y0 - window.y0, part.x0 - window.x0
             joined[:, y : y + part.shape[0], x : x + part.shape[1]] = self._part(padded, part)
@@ -155,9 +155,13 @@ class Projector:
         if self._plan.budget.left < _SCARCE * self._plan.budget.total:
             give_memory_back()
         region = self._tiles.cut(padded, window)
-        laid_out = torch.empty(region.shape, device=self.device, memory_format=fast_layout(self.device))
+        laid_out = self._empty(tuple(region.shape))
         with exact_convolutions():
             return self._tiles.project(laid_out.copy_(region), window)
+
+    def _empty(self, size: tuple[int, ...]) -> torch.Tensor:
+        layout = fast_layout(self.device)
+        return torch.empty(size, dtype=torch.float32, device=self.device, memory_format=layout)
 
     @property
     def _tile(self) -> tuple[int, int]:

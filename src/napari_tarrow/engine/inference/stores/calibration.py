@@ -29,6 +29,8 @@ class Calibration:
         Number of the first frame, and numbers from one frame to the next.
     origin : (y, x)
         Pixel of the movie at which the output's first pixel begins.
+    frame_numbers : tuple of int or None
+        Number of every frame, where they do not follow each other one by one.
     """
 
     interval: float | None = None
@@ -37,6 +39,7 @@ class Calibration:
     first: int = 0
     stride: int = 1
     origin: tuple[int, int] = (0, 0)
+    frame_numbers: tuple[int, ...] | None = None
 
     @classmethod
     def of(
@@ -44,9 +47,10 @@ class Calibration:
     ) -> Calibration:
         """Take over what a movie says of itself, for an output of all frames, or of those with these indices."""
         numbers = movie.frame_numbers if frames is None else movie.frame_numbers[list(frames)]
-        steps = set(np.diff(numbers).tolist())
-        stride = steps.pop() if len(steps) == 1 else 1  # with gaps no one number would be right
-        return cls(movie.interval, movie.pixel_size, step, int(numbers[0]), stride, origin)
+        steps = np.diff(numbers)
+        stride = int(steps[0]) if len(np.unique(steps)) == 1 else 1  # with gaps no one number would be right
+        told = None if (steps == 1).all() else tuple(numbers.tolist())
+        return cls(movie.interval, movie.pixel_size, step, int(numbers[0]), stride, origin, told)
 
     @property
     def scale(self) -> tuple[float, float, float, float]:

@@ -139,10 +139,6 @@ def plan_embedding(
     UserError
         If the head has fewer layers, or no frame is chosen.
     """
-    try:
-        model.projection_head.until(layer)
-    except ValueError as error:
-        raise UserError(f"{error} Give a smaller layer.") from None
     features, height, width = Projector(model, movie, layer=layer).shape
     size = movie.movie.shape[2:] if grid == "movie" else (height, width)
     step = 1 if grid == "movie" else movie.preparation.subsample * model.downscale

@@ -62,7 +62,8 @@ def attributes(
         ome: dict[str, Any] = {"ome": {"version": version, "multiscales": [multiscale], **colours}}
     else:
         ome = {"multiscales": [{"version": version, **multiscale}], **colours}
-    return {**ome, "napari_tarrow": dict(about)}
+    numbers = {"frame_numbers": list(calibration.frame_numbers)} if calibration.frame_numbers else {}
+    return {**ome, "napari_tarrow": {**about, **numbers}}
 
 
 def _omero() -> dict[str, Any]:

@@ -187,7 +187,7 @@ def _frequencies(shape: tuple[int, ...]) -> np.ndarray:
 def _moved(frames: torch.Tensor, shift: np.ndarray) -> torch.Tensor:
     """Move frames (T, C, H, W) by `shift` (T, 2) pixels, bilinearly; the border is repeated."""
     height, width = frames.shape[-2:]
-    theta = torch.zeros(len(frames), 2, 3, device=frames.device)
+    theta = torch.zeros(len(frames), 2, 3, dtype=torch.float32, device=frames.device)
     theta[:, 0, 0] = theta[:, 1, 1] = 1
     moves = torch.as_tensor(shift, dtype=torch.float32, device=frames.device)
     theta[:, 0, 2], theta[:, 1, 2] = -2 * moves[:, 1] / width, -2 * moves[:, 0] / height
