@@ -278,6 +278,69 @@ def test_saving_over_a_table_takes_over_its_ticks_and_notes(run, found, tmp_path
     assert run.dock.events.gallery.cards[1].no.isChecked()
 
 
+def saved_and_ticked(run: DockRun, path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Show, save, and tick the first event true, the third one false."""
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    run.all()
+    panel = run.dock.events
+    panel.save_csv()
+    panel.tick(0, True)
+    panel.tick(2, False)
+    return panel
+
+
+def test_shown_again_events_keep_their_ticks_and_their_csv(run, found, tmp_path, monkeypatch):
+    path = tmp_path / "events.csv"
+    panel = saved_and_ticked(run, path, monkeypatch)
+    run.all()
+    assert panel.ticks[:4] == [True, None, False, None]
+    assert panel.gallery.cards[2].no.isChecked()
+    assert list(run.viewer.layers["cells events [1]"].features["true"][:3]) == ["yes", "", "no"]
+    assert panel.count.text().endswith("1 ticked true, 1 false. Ticks are kept in events.csv.")
+    panel.tick(1, False)
+    assert read_events(path).true[:4] == (True, False, False, None)
+
+
+def test_a_csv_with_ticks_of_events_that_are_not_found_again_is_left_alone(run, found, tmp_path, monkeypatch):
+    path = tmp_path / "events.csv"
+    panel = saved_and_ticked(run, path, monkeypatch)
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.search_events", lambda *_, **__: EVENTS[1:])
+    run.all()
+    assert panel.ticks[:3] == [None, False, None]
+    assert panel.count.text().endswith("1 ticked event was not found again; what you said of it stays in events.csv.")
+    panel.tick(0, True)
+    assert read_events(path).true[:4] == (True, None, False, None)
+
+
+def test_a_csv_of_which_nothing_is_found_again_is_left_alone(run, found, tmp_path, monkeypatch):
+    path = tmp_path / "events.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    run.all()
+    run.dock.events.save_csv()
+    other = [replace(event, y=1.0) for event in EVENTS]
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.search_events", lambda *_, **__: other)
+    run.all()
+    run.dock.events.tick(0, True)
+    assert list(read_events(path).events) == EVENTS
+
+
+def test_ticks_are_those_of_one_movie(run, found, growing):
+    run.all()
+    run.dock.events.tick(0, True)
+    run.dock.movie.list.choose(run.viewer.add_image(growing, name="others"))
+    run.all()
+    assert run.dock.events.ticks == [None] * len(found)
+
+
+def test_layers_made_before_of_the_same_movie_are_hidden(run, found, growing):
+    run.all()
+    run.dock.movie.list.choose(run.viewer.add_image(growing, name="others"))
+    run.all()
+    run.dock.movie.list.choose(run.viewer.layers["cells"])
+    run.all()
+    assert {layer.name for layer in run.viewer.layers if not layer.visible} == {"cells evidence", "cells events"}
+
+
 def test_a_table_can_be_opened_again_with_its_ticks_and_pictures(run, found, tmp_path, monkeypatch, until):
     path = tmp_path / "events.csv"
     path.write_text("frame,y,x,score,pair,true\n1,5,19,3,1-2,no\n0,4,20,9,0-1,yes\n")

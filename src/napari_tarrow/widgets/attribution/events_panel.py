@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +12,21 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, Q
 
 from ...engine.errors import UserError
 from ..shared.dock import note
-from ..shared.layers import provenance
+from ..shared.layers import plain, provenance
 from ..shared.worker import Job, in_words, notify
+from .earlier import Earlier
 from .event_list import EventList, read_event_list
 from .events_layer import EventsLayer
 from .gallery import Gallery
 from .work import SHOWN, ObjectsMeasured, Pictured, draw_sheet, pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+    from ...engine.inference.events.events import Event
     from ...engine.pictures import Inset
     from ..shared.layers import LayerFacts
 
@@ -49,6 +52,8 @@ class EventsPanel(QWidget):
         self.threshold = 0.0  # score from which on events are shown; finer than the slider's steps until it is moved
         self.insets: dict[int, Inset] = {}
         self._layer: EventsLayer | None = None
+        self._earlier = Earlier()
+        self._movie: weakref.ref[Layer] | None = None  # of the events
         self._name = ""
         self._job: Job | None = None
         self.count = note("Events: none yet.")
@@ -105,7 +110,7 @@ class EventsPanel(QWidget):
         *,
         radius: float | None = None,
     ) -> None:
-        """Show events in place of those before; the layer of those before stays.
+        """Show events in place of those before; the layer of those before stays, hidden where it is of the same movie.
 
         Parameters
         ----------
@@ -121,6 +126,7 @@ class EventsPanel(QWidget):
         """
         self._abandon()
         self._list, self.insets, self._name, self._layer = events, {}, name, None
+        self._movie = weakref.ref(plain(layer))
         self._move_slider(threshold)
         if len(events):
             self._layer = EventsLayer(
@@ -133,8 +139,14 @@ class EventsPanel(QWidget):
                 name=f"{name} events",
                 metadata={**metadata},
             )
+        self._earlier.replace(layer, None if self._layer is None else self._layer.layer)
         self.gallery.fill(events.events[:SHOWN], events.ticks[:SHOWN], events.count(self.threshold))
         self._show_ticks()
+
+    def found_again(self, layer: Layer, events: Sequence[Event]) -> EventList:
+        """Return events found in a movie, with what the user says of them if those shown are of this movie, too."""
+        same = self._movie is not None and self._movie() is plain(layer)
+        return self._list.found_again(events) if same else EventList(events)
 
     def shows(self, events: EventList | None) -> bool:
         """Whether these are the events that are shown."""
@@ -281,7 +293,8 @@ class EventsPanel(QWidget):
         true, false = self._list.ticks.count(True), self._list.ticks.count(False)
         ticked = f" {true} ticked true, {false} false." if true or false else ""
         kept = f" Ticks are kept in {self._list.csv.name}." if self._list.csv is not None else ""
-        self.count.setText(f"{self.sentence()}{ticked}{kept}" if some or self._name else "Events: none yet.")
+        remark = f" {self._list.remark}" if self._list.remark else ""
+        self.count.setText(f"{self.sentence()}{ticked}{kept}{remark}" if some or self._name else "Events: none yet.")
 
 
 def _button(words: str, tip: str, action: Callable[[], None]) -> QPushButton:

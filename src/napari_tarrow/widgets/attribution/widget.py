@@ -21,7 +21,7 @@ from ..shared.dock import UseDock
 from ..shared.layers import laid_over, like, plain, provenance, still_there
 from ..shared.preferences import read_preferences
 from ..shared.views import frame_in_view
-from .event_list import EventList
+from .earlier import Earlier
 from .events_panel import EventsPanel
 from .work import EventsFound, MapOrder, MapsBegun, MapSearched, MapWritten, Pictured, show_attribution
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from ..shared.layers import LayerFacts
+    from .event_list import EventList
 
 _KINDS: dict[str, tuple[str, str]] = {
     "evidence": ("evidence", "where the network sees the direction of time"),
@@ -50,6 +51,7 @@ class AttributionWidget(UseDock):
         self._facts: LayerFacts | None = None  # of the movie of the job, without its data
         self._order: MapOrder | None = None
         self._shown: dict[int, _ShownMaps] = {}
+        self._earlier = Earlier()
         self._record: dict[str, Any] = {}
         self._name = ""
         self._written, self._searched = 0, 0
@@ -166,6 +168,7 @@ class AttributionWidget(UseDock):
             "signed": order.signed,
         }
         self._record = provenance(model=str(order.folder), configuration=options, data=begun.fingerprint)
+        layers = []
         for delta, values in begun.maps.items():
             suffix = f" delta {delta}" if len(begun.maps) > 1 else ""
             shown = self.viewer.add_image(
@@ -178,13 +181,15 @@ class AttributionWidget(UseDock):
                 **like(layer, axes=facts.axes, own=facts.axes),
             )
             self._shown[delta] = _ShownMaps(plain(shown), facts.axes, order.signed)
+            layers.append(shown)
+        self._earlier.replace(layer, *layers)
 
     def _add_events(self, found: EventsFound) -> None:
         layer = self._source() if self._source is not None else None
         for shown in self._shown.values():
             shown.finish(self.viewer)
         if layer is not None and still_there(self.viewer, layer) and self._facts is not None:
-            self._found = EventList(found.events)
+            self._found = self.events.found_again(layer, found.events)
             self.events.show_events(
                 layer, self._facts, self._found, found.threshold, self._name, self._record, radius=found.radius
             )
