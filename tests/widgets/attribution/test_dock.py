@@ -19,6 +19,8 @@ pytest.importorskip("napari")
 
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
 from napari_tarrow.engine.inference.events import events, pictures
@@ -258,12 +260,27 @@ def test_ticks_are_shown_and_kept_in_the_csv(run, found, tmp_path, monkeypatch):
     table = read_events(path)
     assert table.true == (True, False, *[None] * 6)
     assert table.above == (*[True] * 5, *[False] * 3)
-    panel.slider.setValue(0)
-    panel.slider.sliderReleased.emit()
-    assert read_events(path).above == (True,) * 8
     assert list(run.viewer.layers["cells events"].features["true"][:3]) == ["yes", "no", ""]
     assert "1 ticked true, 1 false" in panel.count.text()
     assert "events.csv" in panel.count.text()
+
+
+@pytest.mark.parametrize("close", [False, True])
+def test_a_threshold_is_kept_in_the_csv_however_it_is_set(run, found, tmp_path, monkeypatch, until, close):
+    path = tmp_path / "events.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    run.dock.show()
+    run.all()
+    panel = run.dock.events
+    panel.save_csv()
+    panel.slider.setFocus()
+    QTest.keyClick(panel.slider, Qt.Key.Key_Home)
+    assert read_events(path).above == (*[True] * 5, *[False] * 3)
+    if close:
+        run.dock.close()
+    else:
+        until(lambda: not panel._later.isActive())
+    assert read_events(path).above == (True,) * 8
 
 
 def test_saving_over_a_table_takes_over_its_ticks_and_notes(run, found, tmp_path, monkeypatch):

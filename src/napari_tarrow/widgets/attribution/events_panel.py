@@ -7,7 +7,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from ...engine.errors import UserError
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Layer
+    from qtpy.QtGui import QHideEvent
 
     from ...engine.inference.events.events import Event
     from ...engine.pictures import Inset
     from ..shared.layers import LayerFacts
 
 _STEPS = 1000  # of the slider
+_BEFORE_KEEPING = 400  # milliseconds in which the slider may go on moving
 
 
 class EventsPanel(QWidget):
@@ -79,7 +81,11 @@ class EventsPanel(QWidget):
         box.addLayout(row)
         box.addStretch(0)
         self.slider.valueChanged.connect(self._apply_threshold)
-        self.slider.sliderReleased.connect(self._keep)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_BEFORE_KEEPING)
+        self._later.timeout.connect(self._keep)
+        self.slider.valueChanged.connect(lambda: self._later.start())
         self.gallery.clicked.connect(self.visit)
         self.gallery.ticked.connect(self.tick)
         self._update()
@@ -124,6 +130,7 @@ class EventsPanel(QWidget):
         radius
             Of the movie's objects, in pixels, where it is known.
         """
+        self._settle()
         self._abandon()
         self._list, self.insets, self._name, self._layer = events, {}, name, None
         self._movie = weakref.ref(plain(layer))
@@ -169,6 +176,11 @@ class EventsPanel(QWidget):
         self._list.ticks[place] = tick
         self._keep()
         self._show_ticks()
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Leave nothing for later when the dock or napari is closed."""
+        self._settle()
+        super().hideEvent(event)
 
     def save_csv(self) -> None:
         """Ask for a file and write all events; ticks that stand there already are taken over."""
@@ -259,10 +271,16 @@ class EventsPanel(QWidget):
 
     def _keep(self) -> None:
         """Keep ticks and threshold in the csv, where there is one."""
+        self._later.stop()
         try:
             self._list.keep(self.threshold)
         except UserError as error:
             self._fail(error)
+
+    def _settle(self) -> None:
+        """Keep at once a threshold that was set a moment ago."""
+        if self._later.isActive():
+            self._keep()
 
     def _show_ticks(self) -> None:
         for card in self.gallery.cards:
