@@ -295,6 +295,31 @@ def test_saving_over_a_table_takes_over_its_ticks_and_notes(run, found, tmp_path
     assert run.dock.events.gallery.cards[1].no.isChecked()
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_points_added_after_an_event_was_selected_are_no_copies_of_it(run, found, by_hand):
+    run.all()
+    panel, points = run.dock.events, run.viewer.layers["cells events"]
+    if by_hand:
+        points.selected_data = {2}
+    else:
+        panel.visit(2)
+    points.add([[3, 5, 5]])
+    assert points.features.iloc[-1].to_dict() == {"event": 0, "score": 0.0, "pair": "", "true": ""}
+    panel.tick(2, False)
+    assert list(points.features["true"]) == ["", "", "no", *[""] * 6]
+    panel.slider.setValue(panel.slider.maximum())
+    assert points.shown[-1]
+
+
+def test_words_in_the_column_event_are_no_events(run, found):
+    run.all()
+    panel, points = run.dock.events, run.viewer.layers["cells events"]
+    points.features = points.features.assign(event=["mitosis", "2", *[None] * 6])
+    panel.tick(0, True)
+    panel.tick(1, True)
+    assert list(points.features["true"]) == ["", "yes", *[""] * 6]
+
+
 def saved_and_ticked(run: DockRun, path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Show, save, and tick the first event true, the third one false."""
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
