@@ -283,6 +283,20 @@ def test_a_threshold_is_kept_in_the_csv_however_it_is_set(run, found, tmp_path, 
     assert read_events(path).above == (True,) * 8
 
 
+def test_the_wheel_changes_nothing_by_accident(run, found, turn_wheel, growing):
+    run.viewer.add_image(growing, name="others")
+    run.all()
+    dock = run.dock
+
+    def values() -> tuple[int, ...]:
+        return (*(combo.currentIndex() for combo in (dock.kind, dock.movie.list)), dock.events.slider.value())
+
+    before = values()
+    for field in (dock.kind, dock.movie.list, dock.events.slider):
+        turn_wheel(field)
+    assert values() == before
+
+
 def test_saving_over_a_table_takes_over_its_ticks_and_notes(run, found, tmp_path, monkeypatch):
     path = tmp_path / "events.csv"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, Q
 from ...engine.errors import UserError
 from ..shared.dock import note
 from ..shared.layers import plain, provenance
+from ..shared.unwheeled import Unwheeled
 from ..shared.worker import Job, in_words, notify
 from .earlier import Earlier
 from .event_list import EventList, read_event_list
@@ -60,7 +61,7 @@ class EventsPanel(QWidget):
         self._job: Job | None = None
         self.count = note("Events: none yet.")
         self.count.setObjectName("event_count")
-        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider = _Slider(Qt.Orientation.Horizontal)
         self.slider.setObjectName("threshold")
         self.slider.setRange(0, _STEPS)
         self.slider.setToolTip("Show events with at least this score")
@@ -313,6 +314,10 @@ class EventsPanel(QWidget):
         kept = f" Ticks are kept in {self._list.csv.name}." if self._list.csv is not None else ""
         remark = f" {self._list.remark}" if self._list.remark else ""
         self.count.setText(f"{self.sentence()}{ticked}{kept}{remark}" if some or self._name else "Events: none yet.")
+
+
+class _Slider(Unwheeled, QSlider):
+    pass
 
 
 def _button(words: str, tip: str, action: Callable[[], None]) -> QPushButton:
