@@ -100,6 +100,15 @@ def test_colours_are_the_components_of_the_whole_movie_in_the_end(run, growing, 
     )
 
 
+def test_objects_that_get_other_data_are_looked_at_again(run, growing):
+    labels = run.viewer.add_labels((growing > 300).astype(int)[:5], name="objects")
+    run.dock.labels.choose(labels)
+    assert not run.dock.go.isEnabled()
+    labels.data = (growing > 300).astype(int)
+    assert run.dock.go.isEnabled()
+    assert not run.dock.status.text()
+
+
 def test_the_frame_in_view_comes_first_and_hides_the_movie_alone(run, slow):
     run.viewer.dims.set_current_step(0, 6)
     run.start().wait_for(1)

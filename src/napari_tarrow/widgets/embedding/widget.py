@@ -72,6 +72,7 @@ class EmbeddingWidget(UseDock):
         self.model.changed.connect(self._suit_model)
         self.where.currentIndexChanged.connect(self._refresh)
         self.labels.changed.connect(self._refresh)
+        self.labels.altered.connect(self._refresh)
         self.choose_button.clicked.connect(self.choose_path)
         self._suit_model()
         self._add_run_bar()
