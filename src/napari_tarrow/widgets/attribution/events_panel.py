@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, Q
 from ...engine.errors import UserError
 from ..shared.dock import note
 from ..shared.layers import plain, provenance
+from ..shared.saving import ask_for_file
 from ..shared.unwheeled import Unwheeled
 from ..shared.worker import Job, in_words, notify
 from .earlier import Earlier
@@ -185,11 +186,11 @@ class EventsPanel(QWidget):
 
     def save_csv(self) -> None:
         """Ask for a file and write all events; ticks that stand there already are taken over."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save events", self._suggested("csv"), "Table (*.csv)")
-        if not path:
+        path = ask_for_file(self, "Save events", self._suggested("csv"), "Table", ".csv")
+        if path is None:
             return
         try:
-            self._list.save(_ending(path, ".csv"), self.threshold)
+            self._list.save(path, self.threshold)
         except UserError as error:
             self._fail(error)
         else:
@@ -222,10 +223,10 @@ class EventsPanel(QWidget):
         if not shown:
             self._fail(UserError("No event that is shown has a picture and is not ticked false. Lower the threshold."))
             return
-        path, _ = QFileDialog.getSaveFileName(self, "Save pictures", self._suggested("png"), "Picture (*.png)")
-        if path:
+        path = ask_for_file(self, "Save pictures", self._suggested("png"), "Picture", ".png")
+        if path is not None:
             title = f"The {len(shown)} strongest events of {self._name}"
-            work = functools.partial(draw_sheet, tuple(shown), _ending(path, ".png"), title)
+            work = functools.partial(draw_sheet, tuple(shown), path, title)
             self._started(work, "Contact sheet").returned.connect(self._say)
 
     def _move_slider(self, threshold: float) -> None:
@@ -325,8 +326,3 @@ def _button(words: str, tip: str, action: Callable[[], None]) -> QPushButton:
     button.setToolTip(tip)
     button.clicked.connect(action)
     return button
-
-
-def _ending(path: str, ending: str) -> Path:
-    """Add the ending that a user left out."""
-    return Path(path) if path.lower().endswith(ending) else Path(path + ending)
