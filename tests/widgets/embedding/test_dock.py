@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -185,6 +186,19 @@ def test_what_does_not_fit_into_memory_is_refused_before_it_is_made(run, monkeyp
     assert "takes 129 kB of memory, and about 1" in said
     assert "zarr" in said
     assert len(run.viewer.layers) == 1
+
+
+@pytest.mark.parametrize("index", [["a", "b"], ["0", "x"], [3, None], [2.0, 3.0], ["2", "3"]])
+def test_a_column_index_of_whatever_kind_loses_no_features(run, growing, index):
+    layer = run.viewer.add_labels(3 * (growing > 300).astype(int), name="nuclei")
+    run.dock.labels.choose(layer)
+    layer.features = pd.DataFrame({"index": index, "kind": ["left", "right"]})
+    assert "1 object of nuclei has the mean embedding as features" in run.all()
+    features = layer.features.set_index("index")
+    assert np.isfinite(features.loc[3, "f0"])
+    assert {"left", "right"} <= set(features["kind"])
+    if index[1] in (3.0, "3"):
+        assert features.loc[3, "kind"] == "right"
 
 
 def test_objects_get_their_mean_embedding_as_features(run, growing, model_folder):
