@@ -253,6 +253,16 @@ def test_cancel_while_the_movie_is_read_asks_nothing(
     assert engine.closed == 1
 
 
+def test_a_run_that_napari_ends_from_outside_is_broken_off_and_not_cancelled(
+    dock: TrainWidget, engine: Engine, until: Until
+) -> None:
+    begin(dock, until)
+    dock.run._job.abandon()  # as at the close of the window that napari registered the thread with
+    until(lambda: not dock.run.state.at_work)
+    assert dock.bar.status.text() == "Training was ended before its time."
+    assert dock.results.sentence.text().startswith("The run was broken off; its last checkpoint is kept")
+
+
 @pytest.mark.parametrize(
     ("error", "said", "memory"),
     [

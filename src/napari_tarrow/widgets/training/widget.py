@@ -226,7 +226,7 @@ class TrainWidget(QWidget):
         if ending.folder is not None:
             said = (ending.what_is_there, ending.remark, self._shortcuts)
             self.results.show_run(ending.folder, "\n\n".join(filter(None, said)))
-            if ending.error is None or self.plot.curve.epochs:
+            if ending.finished is not None or self.plot.curve.epochs:
                 remember_run(ending.folder)
 
     def _layer_gone(self, event: object = None) -> None:
