@@ -421,7 +421,7 @@ def test_time_and_memory_are_measured_when_asked(
     from napari_tarrow.engine.training.estimate import Estimate
 
     found = Estimate(5, 100, 600.0, "32", 3 * 10**9, 8 * 10**9, "CPU, 1 thread", ())
-    monkeypatch.setattr("napari_tarrow.engine.training.measure", lambda config, movies: found, raising=False)
+    monkeypatch.setattr("napari_tarrow.engine.training.measure", lambda *_: found, raising=False)
     dock.measure.button.click()
     assert not dock.measure.button.isEnabled()
     until(lambda: not dock.measure.running)
@@ -431,7 +431,7 @@ def test_time_and_memory_are_measured_when_asked(
     assert "not measured" in dock.measure.label.text()
 
 
-def test_a_measurement_that_was_given_up_does_not_end_the_next(
+def test_a_measurement_that_is_given_up_ends_before_the_next_begins(
     dock: TrainWidget, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from qtpy.QtCore import QCoreApplication, QEvent
@@ -439,34 +439,40 @@ def test_a_measurement_that_was_given_up_does_not_end_the_next(
     from napari_tarrow.engine.training.estimate import Estimate
     from napari_tarrow.widgets.shared.worker import Job
 
-    free = [threading.Event(), threading.Event()]
-    begun: list[threading.Event] = []
+    begun: list[int] = []
+    at_work, most, free = 0, 0, threading.Event()
 
-    def measure(config: Any, movies: Any) -> Estimate:
-        begun.append(free[len(begun)])
-        begun[-1].wait(30)
-        return Estimate(5, 100, 600.0, "32", 3 * 10**9, 8 * 10**9, "CPU", ())
+    def measure(config: Any, movies: Any, control: Control) -> Estimate:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        begun.append(config.size)
+        while not (control.stopping or free.is_set()):
+            time.sleep(0.01)
+        time.sleep(0.1)  # the step at hand
+        at_work -= 1
+        return Estimate(5, 100, 600.0, "32", 3 * 10**9, 8 * 10**9, str(config.size), ())
 
     monkeypatch.setattr("napari_tarrow.engine.training.measure", measure, raising=False)
     dock.measure.button.click()
-    ended: list[bool] = []
-    dock.measure.findChild(Job).finished.connect(lambda: ended.append(True))
     until(lambda: len(begun) == 1)
-    dock.panel.form.set_values({"size": 24})
-    dock.measure.button.click()
-    free[0].set()
-    until(lambda: bool(ended))
-    assert dock.measure.running
+    for size in (24, 20, 16):
+        dock.panel.form.set_values({"size": size})
+        assert not dock.measure.running
+        dock.measure.button.click()
+        assert dock.measure.running
     assert dock.measure.label.text() == "Measuring …"
-    free[1].set()
+    until(lambda: len(begun) == 2)
+    free.set()
     until(lambda: not dock.measure.running)
-    assert dock.measure.label.text().startswith("2 min per epoch")
+    assert dock.measure.label.text().endswith("free on 16.")
+    assert (begun[1:], most) == ([16], 1)
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     assert not dock.measure.findChildren(Job)
 
 
 def test_what_cannot_be_measured_is_said(dock: TrainWidget, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
-    def measure(config: Any, movies: Any) -> Any:
+    def measure(*_: Any) -> Any:
         raise UserError("growing has no clip for training at delta 1.")
 
     monkeypatch.setattr("napari_tarrow.engine.training.measure", measure, raising=False)
