@@ -21,7 +21,7 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_tarrow.engine.inference.events import events, pictures
 from napari_tarrow.engine.inference.events.events import Event
@@ -33,6 +33,7 @@ from napari_tarrow.engine.trained import read_trained
 from napari_tarrow.widgets.attribution.event_list import EventList
 from napari_tarrow.widgets.attribution.widget import AttributionWidget
 from napari_tarrow.widgets.attribution.work import MapSearched, MapWritten, Pictured
+from napari_tarrow.widgets.shared.sections import Page
 from napari_tarrow.widgets.shared.views import camera
 from napari_tarrow.widgets.shared.work import outwards
 
@@ -281,6 +282,21 @@ def test_a_threshold_is_kept_in_the_csv_however_it_is_set(run, found, tmp_path, 
     else:
         until(lambda: not panel._later.isActive())
     assert read_events(path).above == (True,) * 8
+
+
+def test_the_dock_scrolls_where_the_screen_is_low_and_not_where_it_is_high(run, found):
+    dock = run.dock
+    dock.show()
+    run.all()
+    assert dock.minimumSizeHint().height() <= 200
+    bar = dock.findChild(Page).verticalScrollBar()
+    dock.resize(340, 250)
+    QApplication.processEvents()
+    assert bar.isVisible()
+    dock.resize(340, 650)
+    QApplication.processEvents()
+    assert not bar.isVisible()
+    assert dock.events.gallery.height() > 2 * dock.events.gallery.minimumHeight()
 
 
 def test_the_wheel_changes_nothing_by_accident(run, found, turn_wheel, growing):

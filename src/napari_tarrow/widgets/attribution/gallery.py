@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
@@ -87,6 +87,10 @@ class Gallery(QScrollArea):
             card.set_marked(number == place)
         if 0 <= place < len(self.cards):
             self.ensureWidgetVisible(self.cards[place], 0, 4)
+
+    def sizeHint(self) -> QSize:
+        """Ask for one row, and take what there is: the dock scrolls only where it has to."""
+        return super().sizeHint().boundedTo(QSize(10**6, self.minimumHeight()))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Put as many cards into a row as there is room for."""

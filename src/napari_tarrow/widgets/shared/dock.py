@@ -25,6 +25,7 @@ from .combo import titled
 from .layers import duration, still_there
 from .models import ModelChooser
 from .movie_chooser import MovieChooser
+from .sections import Page
 from .work import Stage, Stopping
 from .worker import Job, in_words, notify
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 
 _LEAST_WIDTH = 325  # pixels; napari cuts the title of a narrower dock
+_LEAST_HEIGHT = 200  # of a page that scrolls: all docks together fit a screen of 768
 
 
 class UseDock(QWidget):
@@ -76,14 +78,19 @@ class UseDock(QWidget):
         self.status = note("")
         self.status.setObjectName("status")
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.box = QVBoxLayout(self)
+        content = QWidget()
+        self.box = QVBoxLayout(content)
         self.box.addStrut(_LEAST_WIDTH)
-        self.box.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         self.form = QFormLayout()
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.box.addWidget(self.movie)
         self.box.addWidget(self.model)
         self.box.addLayout(self.form)
+        page = Page(content)
+        page.setMinimumHeight(_LEAST_HEIGHT)
+        around = QVBoxLayout(self)
+        around.setContentsMargins(0, 0, 0, 0)
+        around.addWidget(page)
         viewer.layers.events.removed.connect(self._layer_gone)
 
     def begin(self) -> None:
