@@ -511,6 +511,22 @@ def test_a_run_begins_with_the_weights_of_a_model(dock: TrainWidget, model_folde
     assert "holds no model" in dock.bar.problem.text()
 
 
+def test_a_model_of_other_channels_is_refused_before_the_start(
+    dock: TrainWidget, engine: Engine, viewer: ViewerModel, model_folder: Path, growing: np.ndarray
+) -> None:
+    words = "The model takes 1 channel and the movie has 2. Right click on the layer, Split Stack, and choose one part."
+    dock.panel.movie.list.choose(viewer.add_image(np.stack([growing, growing], 1), name="two"))
+    dock.continue_from(model_folder)
+    assert dock.bar.problem.text() == words
+    dock.bar.complain("")
+    dock.start()
+    assert dock.bar.problem.text() == words
+    assert not dock.run.state.at_work
+    dock.panel.movie.list.choose(viewer.layers["growing"])
+    dock.start()
+    assert dock.run.state.at_work
+
+
 def test_live_maps_come_as_a_layer_over_the_frame_in_view(
     dock: TrainWidget, viewer: ViewerModel, engine: Engine, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -560,6 +576,42 @@ def test_resumed_without_its_movie_a_run_says_what_is_missing(
     until(lambda: dock.run.state.now is State.FAILED)
     assert "Open its movie, choose it, and resume again" in dock.bar.problem.text()
     assert dock.panel.form.values()["size"] == 64
+
+
+def test_resumed_with_a_movie_of_another_size_a_run_says_that_it_is_another(
+    dock: TrainWidget, engine: Engine, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_tarrow.widgets.training.widget.notify", lambda error: None)
+    record = tmp_path / "run.yaml"
+    record.write_text("config: {size: 24}\nmovies: [{shape: [40, 1, 24, 28]}]\n")
+    dock.resume(tmp_path)
+    until(lambda: dock.run.state.now is State.FAILED)
+    assert dock.bar.problem.text() == (
+        f"growing has 12 frames of 24 x 28, and the movie of the run {tmp_path.name} has 40 frames of 24 x 28: it is"
+        " another. Choose the run's movie and resume again."
+    )
+    record.write_text("config: {size: 24}\nmovies: [{shape: [8, 1, 24, 28]}]\n")  # n_images
+    dock.resume(tmp_path)
+    until(lambda: dock.run.state.now is State.TRAINING)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("Start a new run from its weights with --init.", "weights with {}."),
+        ("start a new run from its weights with --init /a b/c.", "weights with {}."),
+        ("a smaller batchsize from its weights (--init /a b/c.d).", "weights ({})."),
+        ("Start a new run from the best weights: --init /a/c", "weights: {}"),
+    ],
+)
+def test_errors_name_the_button_and_not_the_option(
+    dock: TrainWidget, engine: Engine, until: Until, monkeypatch: pytest.MonkeyPatch, words: str, shown: str
+) -> None:
+    monkeypatch.setattr("napari_tarrow.widgets.training.widget.notify", lambda error: None)
+    engine.error = UserError(words)
+    dock.start()
+    until(lambda: dock.run.state.now is State.FAILED)
+    assert dock.bar.problem.text().endswith(shown.format('"Continue from this model…"'))
 
 
 @pytest.mark.parametrize("same", [True, False])

@@ -185,11 +185,7 @@ class UseDock(QWidget):
             return "Choose a model first."
         if model.problem:
             return model.problem
-        wanted, there = model.channels, max(1, facts.channels)
-        if wanted != there:
-            advice = "Right click on the layer, Split Stack, and choose one part." if wanted == 1 else "Choose another."
-            return f"The model takes {_channels(wanted)} and the movie has {there}. {advice}"
-        return None
+        return model.misfit(facts.channels)
 
     # how it is laid out
 
@@ -283,7 +279,3 @@ def note(text: str) -> QLabel:
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label
-
-
-def _channels(count: int) -> str:
-    return f"{count} channel{'s' * (count != 1)}"
