@@ -27,6 +27,7 @@ from napari_tarrow.engine.training import (
     ShortcutsFound,
     Started,
 )
+from napari_tarrow.widgets.shared.preferences import Preferences
 from napari_tarrow.widgets.training.run_state import Action, State
 from napari_tarrow.widgets.training.widget import TrainWidget
 
@@ -198,6 +199,21 @@ def test_values_of_the_form_reach_the_engine(dock: TrainWidget, engine: Engine, 
     ((movie,),) = engine.movies
     assert movie.shape == (12, 1, 24, 28)
     assert movie.interval == 600
+
+
+def test_preferences_that_changed_since_the_dock_was_opened_are_heeded_at_the_start(
+    viewer: ViewerModel, qtbot: QtBot, engine: Engine, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dock = TrainWidget(viewer)
+    qtbot.addWidget(dock)
+    dock.panel.form.set_values({"precision": "32"})
+    changed = Preferences(precision="bf16", run_folder=tmp_path / "elsewhere")
+    monkeypatch.setattr("napari_tarrow.widgets.training.order.read_preferences", lambda: changed)
+    dock.start()
+    until(lambda: bool(engine.configs))
+    assert (engine.configs[0].outdir, engine.configs[0].precision) == (str(tmp_path / "elsewhere"), "32")
+    engine.done.set()
+    until(lambda: not dock.run.state.at_work)
 
 
 @pytest.mark.parametrize("sure", [True, False])

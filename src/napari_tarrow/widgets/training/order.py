@@ -78,7 +78,7 @@ class OrderPanel(QWidget):
         return facts.problem or self.form.problem
 
     def order(self) -> Order:
-        """Return what would be trained; the layer is looked at anew.
+        """Return what would be trained; the layer and the preferences are looked at anew.
 
         Raises
         ------
@@ -86,6 +86,7 @@ class OrderPanel(QWidget):
             If that is not right yet.
         """
         self.movie.look()
+        self._propose()
         layer, facts = self.movie.layer, self.movie.facts
         if layer is None or facts is None or facts.source is None or self.hindrance is not None:
             raise UserError(self.hindrance or "Choose a movie first.")
