@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("napari")
 
 from napari.components import ViewerModel
+from qtpy.QtCore import Qt
 
 from napari_tarrow.widgets.shared.layers import plain
 from napari_tarrow.widgets.shared.movie_chooser import MovieChooser
@@ -92,3 +93,10 @@ def test_neither_holds_on_to_the_other(qtbot, viewer, growing):
     chooser.deleteLater()
     qtbot.wait(10)
     layer.data = growing[:5]
+
+
+def test_names_are_no_html(chooser, layer):
+    layer.name = "<h1>cells</h1>"
+    layer.data = layer.data[0]
+    assert chooser.sentence.text().startswith("<h1>cells</h1> has one frame.")
+    assert chooser.sentence.textFormat() == Qt.TextFormat.PlainText

@@ -274,8 +274,9 @@ class UseDock(QWidget):
 
 
 def note(text: str) -> QLabel:
-    """Return a label that wraps its words and never widens the dock."""
+    """Return a label that wraps its words, takes no name for HTML and never widens the dock."""
     label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label

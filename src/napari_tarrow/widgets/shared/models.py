@@ -41,6 +41,7 @@ class ModelChooser(QWidget):
         self.browse_button = QPushButton("Browse…")
         self.browse_button.setToolTip("Choose the folder of a run, of napari-tarrow or of the reference")
         self.sentence = QLabel()
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)  # names are no HTML
         self.sentence.setWordWrap(True)
         self.sentence.setObjectName("model_sentence")
         self._lay_out(title)

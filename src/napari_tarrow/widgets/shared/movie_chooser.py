@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from .combo import Combo, titled
@@ -155,6 +155,7 @@ class MovieChooser(QWidget):
         self.axes.setFixedWidth(52)
         self.axes.setToolTip("Axes of the layer, one letter each: T time, C channel, Z, Y, X. Correct them if wrong.")
         self.sentence = QLabel()
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)  # names are no HTML
         self.sentence.setObjectName("layer_sentence")
         self.sentence.setWordWrap(True)
         self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
