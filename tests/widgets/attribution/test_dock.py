@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import gc
+import shutil
 import threading
 import weakref
 from dataclasses import replace
@@ -23,6 +24,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QFileDialog
 
+from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference.events import events, pictures
 from napari_tarrow.engine.inference.events.events import Event
 from napari_tarrow.engine.inference.events.table import read_events, write_events
@@ -33,6 +35,7 @@ from napari_tarrow.engine.trained import read_trained
 from napari_tarrow.widgets.attribution.event_list import EventList
 from napari_tarrow.widgets.attribution.widget import AttributionWidget
 from napari_tarrow.widgets.attribution.work import MapSearched, MapWritten, Pictured
+from napari_tarrow.widgets.shared.models import remember_run
 from napari_tarrow.widgets.shared.sections import Page
 from napari_tarrow.widgets.shared.views import camera
 from napari_tarrow.widgets.shared.work import outwards
@@ -203,7 +206,7 @@ def test_the_threshold_acts_at_once_on_points_and_gallery(run, found):
         return int(points.shown.sum()), sum(not card.isHidden() for card in panel.gallery.cards)
 
     assert shown() == (5, 5)
-    assert "5 of 8 events score at least 5" in panel.count.text()
+    assert "5 of 8 events of cells score at least 5" in panel.count.text()
     panel.slider.setValue(0)
     assert shown() == (8, 8)
     panel.slider.setValue(panel.slider.maximum())
@@ -566,7 +569,7 @@ def test_what_the_engine_notes_is_said(run, monkeypatch):
 def test_without_events_that_is_said(run, monkeypatch):
     monkeypatch.setattr("napari_tarrow.engine.inference.events.events.search_events", lambda *_, **__: [])
     run.all()
-    assert run.dock.events.count.text() == "No event stands out."
+    assert run.dock.events.count.text() == "No event of cells stands out."
     assert "cells events" not in run.viewer.layers
 
 
@@ -689,6 +692,45 @@ def test_what_goes_wrong_in_the_engine_reaches_the_user_and_a_second_run_works(r
     assert len(notes) == 1
     assert run.dock.go.isEnabled()
     assert run.all().startswith("Done")
+
+
+@pytest.mark.parametrize("made", [0, 3])
+def test_after_an_error_the_maps_that_were_made_are_counted_and_an_empty_layer_goes(run, growing, monkeypatch, made):
+    run.all()
+    attribute = engine.attribute
+
+    def broken(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for one in attribute(*arguments, **options):
+            if one.done > made:
+                raise UserError("Frame 8 has pixels that are no numbers.")
+            yield one
+
+    monkeypatch.setattr(engine, "attribute", broken)
+    said = run.all()
+    shown = {layer.name for layer in run.viewer.layers if layer.visible}
+    if made:
+        assert said == "Frame 8 has pixels that are no numbers. 3 maps are shown."
+        assert "cells evidence [1]" in shown
+        assert "cells evidence" not in shown
+    else:
+        assert said == "Frame 8 has pixels that are no numbers."
+        assert "cells evidence [1]" not in run.viewer.layers
+        assert "cells evidence" in shown
+
+
+def test_a_delta_that_the_user_typed_stays_when_a_training_ends_and_not_when_another_model_is_chosen(
+    run, qtbot, model_folder, tmp_path
+):
+    dock = AttributionWidget(run.viewer)
+    qtbot.addWidget(dock)
+    assert dock.model.facts is None or not dock.model._chosen_by_hand
+    dock.deltas.setText("3")
+    dock.deltas.textEdited.emit("3")
+    remember_run(model_folder)
+    assert (dock.model.folder, dock.deltas.text()) == (model_folder, "3")
+    assert "pairs at delta 3" in dock.movie.sentence.text()
+    dock.model.choose(shutil.copytree(model_folder, tmp_path / "other"))
+    assert dock.deltas.text() == "1"
 
 
 def test_a_removed_movie_ends_the_work_with_a_sentence(run, slow):

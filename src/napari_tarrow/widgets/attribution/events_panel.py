@@ -100,12 +100,12 @@ class EventsPanel(QWidget):
     def sentence(self) -> str:
         """Say how many events are shown of how many."""
         if not len(self._list):
-            return "No event stands out."
+            return f"No event of {self._name} stands out."
         shown = self._list.count(self.threshold)
         if not shown:
-            return f"None of the {len(self._list)} events reaches the threshold; lower it to see them."
+            return f"None of the {len(self._list)} events of {self._name} reaches the threshold; lower it to see them."
         pictured = f" The strongest {SHOWN} have pictures." if shown > SHOWN else ""
-        return f"{shown} of {len(self._list)} events score at least {self.threshold:.3g}.{pictured}"
+        return f"{shown} of {len(self._list)} events of {self._name} score at least {self.threshold:.3g}.{pictured}"
 
     def show_events(
         self,
