@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
+    from qtpy.QtWidgets import QWidget
 
     Until = Callable[..., None]
 
@@ -89,6 +90,22 @@ def random_model(folder: Path, **options: object) -> Path:
     network = TimeArrowNet(**{"backbone": "unet_16fmaps", "n_features": 4, "symmetric": True, **options})
     write_model(folder, network.eval())
     return folder
+
+
+@pytest.fixture
+def turn_wheel() -> Callable[[QWidget], None]:
+    """Turn the wheel of the mouse by a step, over a widget."""
+    from qtpy.QtCore import QPoint, QPointF, Qt
+    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtWidgets import QApplication
+
+    def turn(widget: QWidget) -> None:
+        place, none, step = QPointF(3, 3), QPoint(0, 0), QPoint(0, -120)
+        buttons, keys = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
+        phase = Qt.ScrollPhase.NoScrollPhase
+        QApplication.sendEvent(widget, QWheelEvent(place, place, none, step, buttons, keys, phase, False))
+
+    return turn
 
 
 @pytest.fixture

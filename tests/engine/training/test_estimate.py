@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from napari_tarrow.engine.errors import UserError
+from napari_tarrow.engine.training.control import Control, Interrupted
 from napari_tarrow.engine.training.estimate import measure
+from napari_tarrow.engine.training.session import Batches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,6 +50,21 @@ def test_only_the_first_frames_are_read(tiny: Make) -> None:
     found = measure(tiny(normalize="movie", delta=[2]), iter([Lazy()]))
     assert max(read) < 12
     assert any("300 frames" in text for text in found.summary)
+
+
+def test_it_can_be_stopped(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    control, drawn = Control(), []
+    train = Batches.train
+
+    def stopping(self: Batches, step: int) -> Any:
+        drawn.append(step)
+        control.stop()
+        return train(self, step)
+
+    monkeypatch.setattr(Batches, "train", stopping)
+    with pytest.raises(Interrupted):
+        measure(tiny(), control=control)
+    assert drawn == [0]
 
 
 def test_a_lack_of_memory_is_part_of_the_answer(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -453,7 +453,7 @@ def test_training_can_start_from_another_model(tiny: Make) -> None:
     ours, theirs = (torch.load(f / "model_state.pt", weights_only=True) for f in (folder_of(started), first))
     weight = "backbone.l_conv.0.conv_block.0.weight"
     assert torch.allclose(ours[weight], theirs[weight], atol=1e-5)
-    with pytest.raises(UserError, match="another network"):
+    with pytest.raises(UserError, match="another network than this run's: it has features 4 and not 5"):
         list(train(tiny(init=str(first), features=5)))
     assert not [update for update in started if isinstance(update, Notice) and "init" in update.text]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import gc
+import shutil
 import threading
 import weakref
 from dataclasses import replace
@@ -19,8 +20,11 @@ pytest.importorskip("napari")
 
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QFileDialog
 
+from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference.events import events, pictures
 from napari_tarrow.engine.inference.events.events import Event
 from napari_tarrow.engine.inference.events.table import read_events, write_events
@@ -31,6 +35,8 @@ from napari_tarrow.engine.trained import read_trained
 from napari_tarrow.widgets.attribution.event_list import EventList
 from napari_tarrow.widgets.attribution.widget import AttributionWidget
 from napari_tarrow.widgets.attribution.work import MapSearched, MapWritten, Pictured
+from napari_tarrow.widgets.shared.models import remember_run
+from napari_tarrow.widgets.shared.sections import Page
 from napari_tarrow.widgets.shared.views import camera
 from napari_tarrow.widgets.shared.work import outwards
 
@@ -200,7 +206,7 @@ def test_the_threshold_acts_at_once_on_points_and_gallery(run, found):
         return int(points.shown.sum()), sum(not card.isHidden() for card in panel.gallery.cards)
 
     assert shown() == (5, 5)
-    assert "5 of 8 events score at least 5" in panel.count.text()
+    assert "5 of 8 events of cells score at least 5" in panel.count.text()
     panel.slider.setValue(0)
     assert shown() == (8, 8)
     panel.slider.setValue(panel.slider.maximum())
@@ -258,12 +264,56 @@ def test_ticks_are_shown_and_kept_in_the_csv(run, found, tmp_path, monkeypatch):
     table = read_events(path)
     assert table.true == (True, False, *[None] * 6)
     assert table.above == (*[True] * 5, *[False] * 3)
-    panel.slider.setValue(0)
-    panel.slider.sliderReleased.emit()
-    assert read_events(path).above == (True,) * 8
     assert list(run.viewer.layers["cells events"].features["true"][:3]) == ["yes", "no", ""]
     assert "1 ticked true, 1 false" in panel.count.text()
     assert "events.csv" in panel.count.text()
+
+
+@pytest.mark.parametrize("close", [False, True])
+def test_a_threshold_is_kept_in_the_csv_however_it_is_set(run, found, tmp_path, monkeypatch, until, close):
+    path = tmp_path / "events.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    run.dock.show()
+    run.all()
+    panel = run.dock.events
+    panel.save_csv()
+    panel.slider.setFocus()
+    QTest.keyClick(panel.slider, Qt.Key.Key_Home)
+    assert read_events(path).above == (*[True] * 5, *[False] * 3)
+    if close:
+        run.dock.close()
+    else:
+        until(lambda: not panel._later.isActive())
+    assert read_events(path).above == (True,) * 8
+
+
+def test_the_dock_scrolls_where_the_screen_is_low_and_not_where_it_is_high(run, found):
+    dock = run.dock
+    dock.show()
+    run.all()
+    assert dock.minimumSizeHint().height() <= 200
+    bar = dock.findChild(Page).verticalScrollBar()
+    dock.resize(340, 250)
+    QApplication.processEvents()
+    assert bar.isVisible()
+    dock.resize(340, 650)
+    QApplication.processEvents()
+    assert not bar.isVisible()
+    assert dock.events.gallery.height() > 2 * dock.events.gallery.minimumHeight()
+
+
+def test_the_wheel_changes_nothing_by_accident(run, found, turn_wheel, growing):
+    run.viewer.add_image(growing, name="others")
+    run.all()
+    dock = run.dock
+
+    def values() -> tuple[int, ...]:
+        return (*(combo.currentIndex() for combo in (dock.kind, dock.movie.list)), dock.events.slider.value())
+
+    before = values()
+    for field in (dock.kind, dock.movie.list, dock.events.slider):
+        turn_wheel(field)
+    assert values() == before
 
 
 def test_saving_over_a_table_takes_over_its_ticks_and_notes(run, found, tmp_path, monkeypatch):
@@ -276,6 +326,94 @@ def test_saving_over_a_table_takes_over_its_ticks_and_notes(run, found, tmp_path
     assert read_events(path).true[:3] == (True, False, None)
     assert [row["note"] for row in csv.DictReader(path.read_text().splitlines())][:3] == ["", "dust", ""]
     assert run.dock.events.gallery.cards[1].no.isChecked()
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_points_added_after_an_event_was_selected_are_no_copies_of_it(run, found, by_hand):
+    run.all()
+    panel, points = run.dock.events, run.viewer.layers["cells events"]
+    if by_hand:
+        points.selected_data = {2}
+    else:
+        panel.visit(2)
+    points.add([[3, 5, 5]])
+    assert points.features.iloc[-1].to_dict() == {"event": 0, "score": 0.0, "pair": "", "true": ""}
+    panel.tick(2, False)
+    assert list(points.features["true"]) == ["", "", "no", *[""] * 6]
+    panel.slider.setValue(panel.slider.maximum())
+    assert points.shown[-1]
+
+
+def test_words_in_the_column_event_are_no_events(run, found):
+    run.all()
+    panel, points = run.dock.events, run.viewer.layers["cells events"]
+    points.features = points.features.assign(event=["mitosis", "2", *[None] * 6])
+    panel.tick(0, True)
+    panel.tick(1, True)
+    assert list(points.features["true"]) == ["", "yes", *[""] * 6]
+
+
+def saved_and_ticked(run: DockRun, path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Show, save, and tick the first event true, the third one false."""
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    run.all()
+    panel = run.dock.events
+    panel.save_csv()
+    panel.tick(0, True)
+    panel.tick(2, False)
+    return panel
+
+
+def test_shown_again_events_keep_their_ticks_and_their_csv(run, found, tmp_path, monkeypatch):
+    path = tmp_path / "events.csv"
+    panel = saved_and_ticked(run, path, monkeypatch)
+    run.all()
+    assert panel.ticks[:4] == [True, None, False, None]
+    assert panel.gallery.cards[2].no.isChecked()
+    assert list(run.viewer.layers["cells events [1]"].features["true"][:3]) == ["yes", "", "no"]
+    assert panel.count.text().endswith("1 ticked true, 1 false. Ticks are kept in events.csv.")
+    panel.tick(1, False)
+    assert read_events(path).true[:4] == (True, False, False, None)
+
+
+def test_a_csv_with_ticks_of_events_that_are_not_found_again_is_left_alone(run, found, tmp_path, monkeypatch):
+    path = tmp_path / "events.csv"
+    panel = saved_and_ticked(run, path, monkeypatch)
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.search_events", lambda *_, **__: EVENTS[1:])
+    run.all()
+    assert panel.ticks[:3] == [None, False, None]
+    assert panel.count.text().endswith("1 ticked event was not found again; what you said of it stays in events.csv.")
+    panel.tick(0, True)
+    assert read_events(path).true[:4] == (True, None, False, None)
+
+
+def test_a_csv_of_which_nothing_is_found_again_is_left_alone(run, found, tmp_path, monkeypatch):
+    path = tmp_path / "events.csv"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), ""))
+    run.all()
+    run.dock.events.save_csv()
+    other = [replace(event, y=1.0) for event in EVENTS]
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.search_events", lambda *_, **__: other)
+    run.all()
+    run.dock.events.tick(0, True)
+    assert list(read_events(path).events) == EVENTS
+
+
+def test_ticks_are_those_of_one_movie(run, found, growing):
+    run.all()
+    run.dock.events.tick(0, True)
+    run.dock.movie.list.choose(run.viewer.add_image(growing, name="others"))
+    run.all()
+    assert run.dock.events.ticks == [None] * len(found)
+
+
+def test_layers_made_before_of_the_same_movie_are_hidden(run, found, growing):
+    run.all()
+    run.dock.movie.list.choose(run.viewer.add_image(growing, name="others"))
+    run.all()
+    run.dock.movie.list.choose(run.viewer.layers["cells"])
+    run.all()
+    assert {layer.name for layer in run.viewer.layers if not layer.visible} == {"cells evidence", "cells events"}
 
 
 def test_a_table_can_be_opened_again_with_its_ticks_and_pictures(run, found, tmp_path, monkeypatch, until):
@@ -291,7 +429,7 @@ def test_a_table_can_be_opened_again_with_its_ticks_and_pictures(run, found, tmp
     assert path.read_text() == "frame,y,x,score,pair,true\n1,5,19,3,1-2,\n0,4,20,9,0-1,yes\n"
 
 
-def test_ticks_change_nothing_else_in_a_table_of_the_user_s_own(run, tmp_path, monkeypatch):
+def test_ticks_change_nothing_else_in_a_table_of_the_user_s_own(run, tmp_path, monkeypatch, until):
     path = tmp_path / "mine.csv"
     path.write_text("who,frame,y,x,score\nme,1,5.1234,19,3\nyou,1,5.1234,19,3\nme,0,4,20,9\n")
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(path), ""))
@@ -300,11 +438,9 @@ def test_ticks_change_nothing_else_in_a_table_of_the_user_s_own(run, tmp_path, m
     panel.tick(2, True)
     assert path.read_text() == ("who,frame,y,x,score,true\nme,1,5.1234,19,3\nyou,1,5.1234,19,3,yes\nme,0,4,20,9\n")
     panel.slider.setValue(500)
-    panel.slider.sliderReleased.emit()
-    assert read_events(path).above == (False, False, True)
+    until(lambda: read_events(path).above == (False, False, True))
     panel.slider.setValue(0)
-    panel.slider.sliderReleased.emit()
-    assert read_events(path).above == (True, True, True)
+    until(lambda: read_events(path).above == (True, True, True))
 
 
 def test_rings_and_pictures_of_a_table_are_as_large_as_those_that_were_found(run, found, tmp_path, monkeypatch, until):
@@ -447,7 +583,7 @@ def test_what_the_engine_notes_is_said(run, monkeypatch):
 def test_without_events_that_is_said(run, monkeypatch):
     monkeypatch.setattr("napari_tarrow.engine.inference.events.events.search_events", lambda *_, **__: [])
     run.all()
-    assert run.dock.events.count.text() == "No event stands out."
+    assert run.dock.events.count.text() == "No event of cells stands out."
     assert "cells events" not in run.viewer.layers
 
 
@@ -570,6 +706,45 @@ def test_what_goes_wrong_in_the_engine_reaches_the_user_and_a_second_run_works(r
     assert len(notes) == 1
     assert run.dock.go.isEnabled()
     assert run.all().startswith("Done")
+
+
+@pytest.mark.parametrize("made", [0, 3])
+def test_after_an_error_the_maps_that_were_made_are_counted_and_an_empty_layer_goes(run, growing, monkeypatch, made):
+    run.all()
+    attribute = engine.attribute
+
+    def broken(*arguments: Any, **options: Any) -> Iterator[Any]:
+        for one in attribute(*arguments, **options):
+            if one.done > made:
+                raise UserError("Frame 8 has pixels that are no numbers.")
+            yield one
+
+    monkeypatch.setattr(engine, "attribute", broken)
+    said = run.all()
+    shown = {layer.name for layer in run.viewer.layers if layer.visible}
+    if made:
+        assert said == "Frame 8 has pixels that are no numbers. 3 maps are shown."
+        assert "cells evidence [1]" in shown
+        assert "cells evidence" not in shown
+    else:
+        assert said == "Frame 8 has pixels that are no numbers."
+        assert "cells evidence [1]" not in run.viewer.layers
+        assert "cells evidence" in shown
+
+
+def test_a_delta_that_the_user_typed_stays_when_a_training_ends_and_not_when_another_model_is_chosen(
+    run, qtbot, model_folder, tmp_path
+):
+    dock = AttributionWidget(run.viewer)
+    qtbot.addWidget(dock)
+    assert dock.model.facts is None or not dock.model._chosen_by_hand
+    dock.deltas.setText("3")
+    dock.deltas.textEdited.emit("3")
+    remember_run(model_folder)
+    assert (dock.model.folder, dock.deltas.text()) == (model_folder, "3")
+    assert "pairs at delta 3" in dock.movie.sentence.text()
+    dock.model.choose(shutil.copytree(model_folder, tmp_path / "other"))
+    assert dock.deltas.text() == "1"
 
 
 def test_a_removed_movie_ends_the_work_with_a_sentence(run, slow):

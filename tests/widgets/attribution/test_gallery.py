@@ -104,4 +104,20 @@ def test_a_picture_that_comes_too_late_is_dropped(gallery):
 def test_the_visited_event_is_marked(gallery):
     gallery.mark(2)
     gallery.mark(3)
-    assert ["border" in card.styleSheet() for card in gallery.cards] == [False, False, False, True, False, False]
+    assert ["transparent" not in card.styleSheet() for card in gallery.cards] == [
+        False,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_the_card_that_keys_go_to_has_a_border(gallery, qtbot):
+    card = gallery.cards[1]
+    before = card.grab().toImage()
+    gallery.activateWindow()
+    card.setFocus()
+    qtbot.waitUntil(card.hasFocus)
+    assert card.grab().toImage() != before

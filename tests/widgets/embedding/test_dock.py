@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask.array
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -100,6 +101,15 @@ def test_colours_are_the_components_of_the_whole_movie_in_the_end(run, growing, 
     )
 
 
+def test_objects_that_get_other_data_are_looked_at_again(run, growing):
+    labels = run.viewer.add_labels((growing > 300).astype(int)[:5], name="objects")
+    run.dock.labels.choose(labels)
+    assert not run.dock.go.isEnabled()
+    labels.data = (growing > 300).astype(int)
+    assert run.dock.go.isEnabled()
+    assert not run.dock.status.text()
+
+
 def test_the_frame_in_view_comes_first_and_hides_the_movie_alone(run, slow):
     run.viewer.dims.set_current_step(0, 6)
     run.start().wait_for(1)
@@ -176,6 +186,19 @@ def test_what_does_not_fit_into_memory_is_refused_before_it_is_made(run, monkeyp
     assert "takes 129 kB of memory, and about 1" in said
     assert "zarr" in said
     assert len(run.viewer.layers) == 1
+
+
+@pytest.mark.parametrize("index", [["a", "b"], ["0", "x"], [3, None], [2.0, 3.0], ["2", "3"]])
+def test_a_column_index_of_whatever_kind_loses_no_features(run, growing, index):
+    layer = run.viewer.add_labels(3 * (growing > 300).astype(int), name="nuclei")
+    run.dock.labels.choose(layer)
+    layer.features = pd.DataFrame({"index": index, "kind": ["left", "right"]})
+    assert "1 object of nuclei has the mean embedding as features" in run.all()
+    features = layer.features.set_index("index")
+    assert np.isfinite(features.loc[3, "f0"])
+    assert {"left", "right"} <= set(features["kind"])
+    if index[1] in (3.0, "3"):
+        assert features.loc[3, "kind"] == "right"
 
 
 def test_objects_get_their_mean_embedding_as_features(run, growing, model_folder):

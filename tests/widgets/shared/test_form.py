@@ -19,9 +19,11 @@ from napari_tarrow.widgets.shared.form import OptionsForm
 from napari_tarrow.widgets.training import recipes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
+    from qtpy.QtWidgets import QWidget
 
 parts = st.tuples(st.integers(0, 49), st.integers(50, 100)).map(lambda pair: [pair[0] / 100, pair[1] / 100])
 words = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=12)
@@ -197,27 +199,12 @@ def test_wrong_settings_from_a_file_change_nothing(form: OptionsForm) -> None:
     assert form.values() == before
 
 
-def test_the_wheel_changes_nothing_by_accident(qtbot: QtBot) -> None:
-    from qtpy.QtCore import QPoint, QPointF
-    from qtpy.QtGui import QWheelEvent
-    from qtpy.QtWidgets import QApplication
-
+def test_the_wheel_changes_nothing_by_accident(qtbot: QtBot, turn_wheel: Callable[[QWidget], None]) -> None:
     form = OptionsForm(TrainConfig)
     qtbot.addWidget(form)
     before = form.values()
     for name in ("size", "preset", "backbone"):
-        buttons, keys = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
-        turn = QWheelEvent(
-            QPointF(3, 3),
-            QPointF(3, 3),
-            QPoint(0, 0),
-            QPoint(0, -120),
-            buttons,
-            keys,
-            Qt.ScrollPhase.NoScrollPhase,
-            False,
-        )
-        QApplication.sendEvent(form.editor(name).inner, turn)
+        turn_wheel(form.editor(name).inner)
     assert form.values() == before
 
 

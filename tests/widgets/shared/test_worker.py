@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from napari.utils import progress
-from qtpy.QtCore import QObject
+from qtpy.compat import isalive
+from qtpy.QtCore import QCoreApplication, QEvent, QObject
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.widgets.shared.worker import Job, for_bar, in_words, leave_a_core, notify
+from napari_tarrow.widgets.shared.worker import Job, _Worker, for_bar, in_words, leave_a_core, notify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -318,3 +319,11 @@ def test_a_job_that_has_ended_stops_nothing_when_it_is_forgotten(until: Until) -
     line.abandon()
 
     assert asked == []
+
+
+def test_work_that_outlives_qt_ends_without_a_word(qtbot: QtBot) -> None:
+    worker = _Worker(lambda: None)
+    worker.signals.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+    assert not isalive(worker.signals)
+    worker.run()

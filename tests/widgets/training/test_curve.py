@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from napari.components import ViewerModel
+from qtpy.QtWidgets import QFileDialog
 
 from napari_tarrow.engine.training import EpochEnded, Metrics, Progress, Started
 from napari_tarrow.widgets.training import curve as module
@@ -185,7 +186,7 @@ def test_an_image_that_cannot_be_written_is_said(
     plot: CurvePlot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, told = tmp_path / "nowhere" / "curve.png", []
-    monkeypatch.setattr(module.QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     monkeypatch.setattr(module, "notify", told.append)
     plot._ask_and_save()
     (error,) = told

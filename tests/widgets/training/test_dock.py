@@ -27,6 +27,7 @@ from napari_tarrow.engine.training import (
     ShortcutsFound,
     Started,
 )
+from napari_tarrow.widgets.shared.preferences import Preferences
 from napari_tarrow.widgets.training.run_state import Action, State
 from napari_tarrow.widgets.training.widget import TrainWidget
 
@@ -200,6 +201,21 @@ def test_values_of_the_form_reach_the_engine(dock: TrainWidget, engine: Engine, 
     assert movie.interval == 600
 
 
+def test_preferences_that_changed_since_the_dock_was_opened_are_heeded_at_the_start(
+    viewer: ViewerModel, qtbot: QtBot, engine: Engine, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dock = TrainWidget(viewer)
+    qtbot.addWidget(dock)
+    dock.panel.form.set_values({"precision": "32"})
+    changed = Preferences(precision="bf16", run_folder=tmp_path / "elsewhere")
+    monkeypatch.setattr("napari_tarrow.widgets.training.order.read_preferences", lambda: changed)
+    dock.start()
+    until(lambda: bool(engine.configs))
+    assert (engine.configs[0].outdir, engine.configs[0].precision) == (str(tmp_path / "elsewhere"), "32")
+    engine.done.set()
+    until(lambda: not dock.run.state.at_work)
+
+
 @pytest.mark.parametrize("sure", [True, False])
 def test_cancel_asks_and_discards(
     sure: bool, dock: TrainWidget, engine: Engine, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -251,6 +267,16 @@ def test_cancel_while_the_movie_is_read_asks_nothing(
     dock.bar.buttons[Action.CANCEL].click()
     until(lambda: dock.run.state.now is State.IDLE)
     assert engine.closed == 1
+
+
+def test_a_run_that_napari_ends_from_outside_is_broken_off_and_not_cancelled(
+    dock: TrainWidget, engine: Engine, until: Until
+) -> None:
+    begin(dock, until)
+    dock.run._job.abandon()  # as at the close of the window that napari registered the thread with
+    until(lambda: not dock.run.state.at_work)
+    assert dock.bar.status.text() == "Training was ended before its time."
+    assert dock.results.sentence.text().startswith("The run was broken off; its last checkpoint is kept")
 
 
 @pytest.mark.parametrize(
@@ -411,7 +437,7 @@ def test_time_and_memory_are_measured_when_asked(
     from napari_tarrow.engine.training.estimate import Estimate
 
     found = Estimate(5, 100, 600.0, "32", 3 * 10**9, 8 * 10**9, "CPU, 1 thread", ())
-    monkeypatch.setattr("napari_tarrow.engine.training.measure", lambda config, movies: found, raising=False)
+    monkeypatch.setattr("napari_tarrow.engine.training.measure", lambda *_: found, raising=False)
     dock.measure.button.click()
     assert not dock.measure.button.isEnabled()
     until(lambda: not dock.measure.running)
@@ -421,7 +447,7 @@ def test_time_and_memory_are_measured_when_asked(
     assert "not measured" in dock.measure.label.text()
 
 
-def test_a_measurement_that_was_given_up_does_not_end_the_next(
+def test_a_measurement_that_is_given_up_ends_before_the_next_begins(
     dock: TrainWidget, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from qtpy.QtCore import QCoreApplication, QEvent
@@ -429,34 +455,40 @@ def test_a_measurement_that_was_given_up_does_not_end_the_next(
     from napari_tarrow.engine.training.estimate import Estimate
     from napari_tarrow.widgets.shared.worker import Job
 
-    free = [threading.Event(), threading.Event()]
-    begun: list[threading.Event] = []
+    begun: list[int] = []
+    at_work, most, free = 0, 0, threading.Event()
 
-    def measure(config: Any, movies: Any) -> Estimate:
-        begun.append(free[len(begun)])
-        begun[-1].wait(30)
-        return Estimate(5, 100, 600.0, "32", 3 * 10**9, 8 * 10**9, "CPU", ())
+    def measure(config: Any, movies: Any, control: Control) -> Estimate:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        begun.append(config.size)
+        while not (control.stopping or free.is_set()):
+            time.sleep(0.01)
+        time.sleep(0.1)  # the step at hand
+        at_work -= 1
+        return Estimate(5, 100, 600.0, "32", 3 * 10**9, 8 * 10**9, str(config.size), ())
 
     monkeypatch.setattr("napari_tarrow.engine.training.measure", measure, raising=False)
     dock.measure.button.click()
-    ended: list[bool] = []
-    dock.measure.findChild(Job).finished.connect(lambda: ended.append(True))
     until(lambda: len(begun) == 1)
-    dock.panel.form.set_values({"size": 24})
-    dock.measure.button.click()
-    free[0].set()
-    until(lambda: bool(ended))
-    assert dock.measure.running
+    for size in (24, 20, 16):
+        dock.panel.form.set_values({"size": size})
+        assert not dock.measure.running
+        dock.measure.button.click()
+        assert dock.measure.running
     assert dock.measure.label.text() == "Measuring …"
-    free[1].set()
+    until(lambda: len(begun) == 2)
+    free.set()
     until(lambda: not dock.measure.running)
-    assert dock.measure.label.text().startswith("2 min per epoch")
+    assert dock.measure.label.text().endswith("free on 16.")
+    assert (begun[1:], most) == ([16], 1)
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
     assert not dock.measure.findChildren(Job)
 
 
 def test_what_cannot_be_measured_is_said(dock: TrainWidget, until: Until, monkeypatch: pytest.MonkeyPatch) -> None:
-    def measure(config: Any, movies: Any) -> Any:
+    def measure(*_: Any) -> Any:
         raise UserError("growing has no clip for training at delta 1.")
 
     monkeypatch.setattr("napari_tarrow.engine.training.measure", measure, raising=False)
@@ -493,6 +525,22 @@ def test_a_run_begins_with_the_weights_of_a_model(dock: TrainWidget, model_folde
     assert "Press Start" in dock.bar.status.text()
     dock.continue_from(model_folder.parent)
     assert "holds no model" in dock.bar.problem.text()
+
+
+def test_a_model_of_other_channels_is_refused_before_the_start(
+    dock: TrainWidget, engine: Engine, viewer: ViewerModel, model_folder: Path, growing: np.ndarray
+) -> None:
+    words = "The model takes 1 channel and the movie has 2. Right click on the layer, Split Stack, and choose one part."
+    dock.panel.movie.list.choose(viewer.add_image(np.stack([growing, growing], 1), name="two"))
+    dock.continue_from(model_folder)
+    assert dock.bar.problem.text() == words
+    dock.bar.complain("")
+    dock.start()
+    assert dock.bar.problem.text() == words
+    assert not dock.run.state.at_work
+    dock.panel.movie.list.choose(viewer.layers["growing"])
+    dock.start()
+    assert dock.run.state.at_work
 
 
 def test_live_maps_come_as_a_layer_over_the_frame_in_view(
@@ -544,6 +592,42 @@ def test_resumed_without_its_movie_a_run_says_what_is_missing(
     until(lambda: dock.run.state.now is State.FAILED)
     assert "Open its movie, choose it, and resume again" in dock.bar.problem.text()
     assert dock.panel.form.values()["size"] == 64
+
+
+def test_resumed_with_a_movie_of_another_size_a_run_says_that_it_is_another(
+    dock: TrainWidget, engine: Engine, until: Until, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_tarrow.widgets.training.widget.notify", lambda error: None)
+    record = tmp_path / "run.yaml"
+    record.write_text("config: {size: 24}\nmovies: [{shape: [40, 1, 24, 28]}]\n")
+    dock.resume(tmp_path)
+    until(lambda: dock.run.state.now is State.FAILED)
+    assert dock.bar.problem.text() == (
+        f"growing has 12 frames of 24 x 28, and the movie of the run {tmp_path.name} has 40 frames of 24 x 28: it is"
+        " another. Choose the run's movie and resume again."
+    )
+    record.write_text("config: {size: 24}\nmovies: [{shape: [8, 1, 24, 28]}]\n")  # n_images
+    dock.resume(tmp_path)
+    until(lambda: dock.run.state.now is State.TRAINING)
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("Start a new run from its weights with --init.", "weights with {}."),
+        ("start a new run from its weights with --init /a b/c.", "weights with {}."),
+        ("a smaller batchsize from its weights (--init /a b/c.d).", "weights ({})."),
+        ("Start a new run from the best weights: --init /a/c", "weights: {}"),
+    ],
+)
+def test_errors_name_the_button_and_not_the_option(
+    dock: TrainWidget, engine: Engine, until: Until, monkeypatch: pytest.MonkeyPatch, words: str, shown: str
+) -> None:
+    monkeypatch.setattr("napari_tarrow.widgets.training.widget.notify", lambda error: None)
+    engine.error = UserError(words)
+    dock.start()
+    until(lambda: dock.run.state.now is State.FAILED)
+    assert dock.bar.problem.text().endswith(shown.format('"Continue from this model…"'))
 
 
 @pytest.mark.parametrize("same", [True, False])

@@ -149,6 +149,22 @@ def test_stopped_and_resumed_a_run_goes_on(dock: TrainWidget, until: Until) -> N
     until(lambda: over(dock))
 
 
+def test_resumed_on_another_layer_a_run_names_that_layer_and_a_button(
+    dock: TrainWidget, viewer: Any, growing: np.ndarray, until: Until
+) -> None:
+    begin(dock, until)
+    dock.ask(Action.STOP)
+    until(lambda: over(dock))
+    folder = dock.run.folder
+    dock.panel.movie.list.choose(viewer.add_image(growing[::-1], name="reversed"))
+    dock.resume(folder)
+    until(lambda: over(dock))
+    assert dock.bar.problem.text() == (
+        f"Layer reversed has changed since the run in {folder} began. Put the old movie back, or start a new run from"
+        ' its weights with "Continue from this model…".'
+    )
+
+
 def test_cancelled_a_resumed_run_is_what_it_was_before(
     dock: TrainWidget, until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from ..devices import choose_device, describe, free_memory
 from ..errors import NotEnoughMemoryError, UserError
 from ..movies.inputs import listed
+from .control import Control
 from .dataset import open_dataset, open_footage
 from .network import new_network
 from .plan import make_plan, step_bytes
 from .session import Batches, make_objective
 
 if TYPE_CHECKING:
+    import torch
+
     from ..config import TrainConfig
     from .dataset import Footage
 
@@ -57,7 +60,7 @@ class Estimate:
         return None if self.seconds is None else self.seconds / self.epochs
 
 
-def measure(config: TrainConfig, movies: Any = None) -> Estimate:
+def measure(config: TrainConfig, movies: Any = None, control: Control | None = None) -> Estimate:
     """Take a few steps of a run on its first frames, and say what the whole would take; nothing is written.
 
     Parameters
@@ -65,23 +68,34 @@ def measure(config: TrainConfig, movies: Any = None) -> Estimate:
     config : TrainConfig
     movies : anything `open_movie` takes, or several of that, optional
         In place of the configuration's ``input_train``.
+    control : Control, optional
+        To stop it from another thread.
 
     Raises
     ------
+    Interrupted
+        If it was stopped.
     UserError
         For what would keep the run from starting, but a lack of memory, which the estimate says.
     """
     movies = None if movies is None else listed(movies)
+    control = control or Control()
     whole = open_footage(config, movies, None)
     config = whole.config
+    control.heed()
     device, notices = choose_device(config.device, config.gpu)
     first, footage = _first_frames(config, movies, whole)
     model = new_network(config, footage.channels, device)
     with open_dataset(first, footage, device) as data:
         batches = Batches(first, data, device)
         free, few = free_memory(device), batches.few()
+
+        def heeded(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+            control.heed()
+            return batches.train(step)
+
         try:
-            plan, _ = make_plan(first, model, lambda p: make_objective(config, p), batches.train, few)
+            plan, _ = make_plan(first, model, lambda p: make_objective(config, p), heeded, few)
         except NotEnoughMemoryError:
             plan = None
         precision = plan.precision if plan else "bf16" if config.precision == "auto" else config.precision

@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 _seeding = threading.Lock()  # torch has one generator for all threads
 
 
+_OPTIONS = {
+    "projection_head": "projhead",
+    "classification_head": "classhead",
+    "n_frames": "frames",
+    "n_features": "features",
+    "n_input_channels": "channels",
+    "symmetric": "perm_equiv",
+}  # of the configuration, where the network calls them otherwise
+
+
 def new_network(
     config: TrainConfig, channels: int, device: torch.device, *, filled_later: bool = False
 ) -> TimeArrowNet:
@@ -69,9 +79,10 @@ def _start_from(model: TimeArrowNet, folder: str) -> None:
     ignored = ("outdir", "commit")
     differing = [k for k, v in model.config.items() if k not in ignored and other.config.get(k) != v]
     if differing:
-        own, given = ({k: c[k] for k in differing} for c in (model.config, other.config))
+        said = (f"{_OPTIONS.get(k, k)} {other.config.get(k)} and not {model.config[k]}" for k in differing)
         raise UserError(
-            f"init {folder} is another network ({given}) than this run's ({own}). Give the same options as it had."
+            f"init {folder} is another network than this run's: it has {', '.join(said)}. Give the options that it had,"
+            " and a movie of as many channels."
         )
     model.load_state_dict(other.state_dict())
 

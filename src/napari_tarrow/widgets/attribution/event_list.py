@@ -37,6 +37,8 @@ class EventList:
     ----------
     range : (low, high)
         Of the scores.
+    remark : str
+        A sentence about what the user said of events that are no longer in the list; mostly empty.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class EventList:
         self.csv = csv
         self._places = np.argsort(rows).tolist()  # of the table's rows among the events
         self._threshold = threshold
+        self.remark = ""
         self._scores = np.array([event.score for event in events], float)
         self.range = (float(self._scores.min()), float(self._scores.max())) if events else (0.0, 1.0)
 
@@ -62,6 +65,28 @@ class EventList:
     def count(self, threshold: float) -> int:
         """Count the events that score at least `threshold`; they are the first ones."""
         return int((self._scores >= threshold).sum())
+
+    def found_again(self, events: Sequence[Event]) -> EventList:
+        """Return events, strongest first, with the ticks of those that are in this list too.
+
+        They are kept in the same file, unless it has none of them, would lose what the user said of others, or was opened
+        and has other events.
+        """
+        known = {_place(event): tick for event, tick in zip(self.events, self.ticks, strict=True)}
+        places = [_place(event) for event in events]
+        found = EventList(events, [known.get(place) for place in places])
+        try:
+            lost = self._remarks_beside(events)
+        except UserError as error:
+            found.remark = f"Ticks are no longer kept. {error}"
+            return found
+        if lost:
+            where = f"; what you said of {'it' if lost == 1 else 'them'} stays in {self.csv.name}" if self.csv else ""
+            what = "1 ticked event was" if lost == 1 else f"{lost} ticked events were"
+            found.remark = f"{what} not found again{where}."
+        elif known.keys() == set(places) or not (self._places or known.keys().isdisjoint(places)):
+            found.csv = self.csv
+        return found
 
     def save(self, path: Path, threshold: float) -> None:
         """Write all events, and keep to this file from now on.
@@ -107,6 +132,17 @@ class EventList:
         from ...engine.inference.events.table import write_events
 
         write_events(path, self.events, threshold=threshold, true=self.ticks)
+
+    def _remarks_beside(self, events: Sequence[Event]) -> int:
+        """Count the ticked events, and those with notes in the file, that are not among `events`."""
+        from ...engine.inference.events.table import lost_remarks
+
+        if self.csv is not None:
+            return lost_remarks(self.csv, events)
+        found = {_place(event) for event in events}
+        return sum(
+            tick is not None and _place(event) not in found for event, tick in zip(self.events, self.ticks, strict=True)
+        )
 
     def _take_ticks(self, path: Path) -> None:
         from ...engine.inference.events.table import read_events

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Layer, Points
+    from napari.utils.events import Event as LayerEvent
     from numpy.typing import NDArray
 
     from ...engine.inference.events.events import Event
 
 _WORDS = {True: "yes", False: "no", None: ""}
+_NO_EVENT = {"event": 0, "score": 0.0, "pair": "", "true": ""}  # features of a point of the user's
 _RING = 4.0  # radii of the movie's objects: as on the overlay movie
 _SMALLEST = 64  # rings in a row across the frame: smaller ones would not be seen
 _SYMBOLS = {True: "disc", False: "x", None: "disc"}
@@ -65,32 +67,32 @@ class EventsLayer:
         self.places = _places(events, facts)  # (N, axes), of the first of the copies
         coordinates = np.concatenate([_moved(self.places, facts, copy) for copy in self._copies])
         features = {
-            "event": np.tile(np.arange(1, len(events) + 1), len(self._copies)),  # 0: no event, a point of the user's
+            "event": np.tile(np.arange(1, len(events) + 1), len(self._copies)),
             "score": np.tile(self._scores, len(self._copies)),
             "pair": ["-".join(map(str, event.pair)) for event in events] * len(self._copies),
             "true": [""] * len(coordinates),
         }
         self._side = min(facts.shape[facts.axes.index(letter)] for letter in "YX")
         self._movie = weakref.ref(plain(movie))
-        self._layer: weakref.ref[Points] = weakref.ref(
-            plain(
-                viewer.add_points(
-                    coordinates,
-                    ndim=len(facts.axes),
-                    name=name,
-                    features=features,
-                    feature_defaults={"event": 0, "score": 0.0, "pair": "", "true": ""},
-                    size=_size(self._side, radius),
-                    face_color="transparent",
-                    border_color="score" if len(coordinates) else "white",
-                    border_colormap="plasma",
-                    border_width=0.07,
-                    shown=np.tile(self._scores >= threshold, len(self._copies)),
-                    metadata=metadata,
-                    **like(movie, axes=facts.axes, own=facts.axes),
-                )
+        points = plain(
+            viewer.add_points(
+                coordinates,
+                ndim=len(facts.axes),
+                name=name,
+                features=features,
+                feature_defaults=_NO_EVENT,
+                size=_size(self._side, radius),
+                face_color="transparent",
+                border_color="score" if len(coordinates) else "white",
+                border_colormap="plasma",
+                border_width=0.07,
+                shown=np.tile(self._scores >= threshold, len(self._copies)),
+                metadata=metadata,
+                **like(movie, axes=facts.axes, own=facts.axes),
             )
         )
+        points.events.feature_defaults.connect(_stay_no_event)
+        self._layer: weakref.ref[Points] = weakref.ref(points)
 
     @property
     def layer(self) -> Points | None:
@@ -134,13 +136,22 @@ class EventsLayer:
             points.selected_data = set(np.flatnonzero(ours & (places == place))[:1].tolist())
 
 
+def _stay_no_event(change: LayerEvent) -> None:
+    """Let points that are added be no events: napari would give them the features of the point that is selected."""
+    defaults = change.source.feature_defaults
+    if "event" in defaults and defaults["event"].iloc[0] != _NO_EVENT["event"]:
+        change.source.feature_defaults = {name: value for name, value in _NO_EVENT.items() if name in defaults}
+
+
 def _events_of(layer: Points, count: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the place of the event that each point stands for, and whether it stands for one.
 
     Users delete and add points, and may change the features.
     """
+    import pandas as pd  # type: ignore[import-untyped, import-not-found, unused-ignore]
+
     numbers = layer.features["event"] if "event" in layer.features else np.zeros(len(layer.data))
-    places = np.nan_to_num(np.asarray(numbers, float)).astype(np.int64) - 1
+    places = np.nan_to_num(np.asarray(pd.to_numeric(numbers, errors="coerce"), float)).astype(np.int64) - 1
     return places, (places >= 0) & (places < count)
 
 

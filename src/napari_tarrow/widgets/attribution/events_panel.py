@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from ...engine.errors import UserError
 from ..shared.dock import note
-from ..shared.layers import provenance
+from ..shared.layers import plain, provenance
+from ..shared.saving import ask_for_file
+from ..shared.unwheeled import Unwheeled
 from ..shared.worker import Job, in_words, notify
+from .earlier import Earlier
 from .event_list import EventList, read_event_list
 from .events_layer import EventsLayer
 from .gallery import Gallery
 from .work import SHOWN, ObjectsMeasured, Pictured, draw_sheet, pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Layer
+    from qtpy.QtGui import QHideEvent
 
+    from ...engine.inference.events.events import Event
     from ...engine.pictures import Inset
     from ..shared.layers import LayerFacts
 
 _STEPS = 1000  # of the slider
+_BEFORE_KEEPING = 400  # milliseconds in which the slider may go on moving
 
 
 class EventsPanel(QWidget):
@@ -49,11 +56,13 @@ class EventsPanel(QWidget):
         self.threshold = 0.0  # score from which on events are shown; finer than the slider's steps until it is moved
         self.insets: dict[int, Inset] = {}
         self._layer: EventsLayer | None = None
+        self._earlier = Earlier()
+        self._movie: weakref.ref[Layer] | None = None  # of the events
         self._name = ""
         self._job: Job | None = None
         self.count = note("Events: none yet.")
         self.count.setObjectName("event_count")
-        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider = _Slider(Qt.Orientation.Horizontal)
         self.slider.setObjectName("threshold")
         self.slider.setRange(0, _STEPS)
         self.slider.setToolTip("Show events with at least this score")
@@ -74,7 +83,11 @@ class EventsPanel(QWidget):
         box.addLayout(row)
         box.addStretch(0)
         self.slider.valueChanged.connect(self._apply_threshold)
-        self.slider.sliderReleased.connect(self._keep)
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_BEFORE_KEEPING)
+        self._later.timeout.connect(self._keep)
+        self.slider.valueChanged.connect(lambda: self._later.start())
         self.gallery.clicked.connect(self.visit)
         self.gallery.ticked.connect(self.tick)
         self._update()
@@ -87,12 +100,12 @@ class EventsPanel(QWidget):
     def sentence(self) -> str:
         """Say how many events are shown of how many."""
         if not len(self._list):
-            return "No event stands out."
+            return f"No event of {self._name} stands out."
         shown = self._list.count(self.threshold)
         if not shown:
-            return f"None of the {len(self._list)} events reaches the threshold; lower it to see them."
+            return f"None of the {len(self._list)} events of {self._name} reaches the threshold; lower it to see them."
         pictured = f" The strongest {SHOWN} have pictures." if shown > SHOWN else ""
-        return f"{shown} of {len(self._list)} events score at least {self.threshold:.3g}.{pictured}"
+        return f"{shown} of {len(self._list)} events of {self._name} score at least {self.threshold:.3g}.{pictured}"
 
     def show_events(
         self,
@@ -105,7 +118,7 @@ class EventsPanel(QWidget):
         *,
         radius: float | None = None,
     ) -> None:
-        """Show events in place of those before; the layer of those before stays.
+        """Show events in place of those before; the layer of those before stays, hidden where it is of the same movie.
 
         Parameters
         ----------
@@ -119,8 +132,10 @@ class EventsPanel(QWidget):
         radius
             Of the movie's objects, in pixels, where it is known.
         """
+        self._settle()
         self._abandon()
         self._list, self.insets, self._name, self._layer = events, {}, name, None
+        self._movie = weakref.ref(plain(layer))
         self._move_slider(threshold)
         if len(events):
             self._layer = EventsLayer(
@@ -133,8 +148,14 @@ class EventsPanel(QWidget):
                 name=f"{name} events",
                 metadata={**metadata},
             )
+        self._earlier.replace(layer, None if self._layer is None else self._layer.layer)
         self.gallery.fill(events.events[:SHOWN], events.ticks[:SHOWN], events.count(self.threshold))
         self._show_ticks()
+
+    def found_again(self, layer: Layer, events: Sequence[Event]) -> EventList:
+        """Return events found in a movie, with what the user says of them if those shown are of this movie, too."""
+        same = self._movie is not None and self._movie() is plain(layer)
+        return self._list.found_again(events) if same else EventList(events)
 
     def shows(self, events: EventList | None) -> bool:
         """Whether these are the events that are shown."""
@@ -158,13 +179,18 @@ class EventsPanel(QWidget):
         self._keep()
         self._show_ticks()
 
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Leave nothing for later when the dock or napari is closed."""
+        self._settle()
+        super().hideEvent(event)
+
     def save_csv(self) -> None:
         """Ask for a file and write all events; ticks that stand there already are taken over."""
-        path, _ = QFileDialog.getSaveFileName(self, "Save events", self._suggested("csv"), "Table (*.csv)")
-        if not path:
+        path = ask_for_file(self, "Save events", self._suggested("csv"), "Table", ".csv")
+        if path is None:
             return
         try:
-            self._list.save(_ending(path, ".csv"), self.threshold)
+            self._list.save(path, self.threshold)
         except UserError as error:
             self._fail(error)
         else:
@@ -197,10 +223,10 @@ class EventsPanel(QWidget):
         if not shown:
             self._fail(UserError("No event that is shown has a picture and is not ticked false. Lower the threshold."))
             return
-        path, _ = QFileDialog.getSaveFileName(self, "Save pictures", self._suggested("png"), "Picture (*.png)")
-        if path:
+        path = ask_for_file(self, "Save pictures", self._suggested("png"), "Picture", ".png")
+        if path is not None:
             title = f"The {len(shown)} strongest events of {self._name}"
-            work = functools.partial(draw_sheet, tuple(shown), _ending(path, ".png"), title)
+            work = functools.partial(draw_sheet, tuple(shown), path, title)
             self._started(work, "Contact sheet").returned.connect(self._say)
 
     def _move_slider(self, threshold: float) -> None:
@@ -247,10 +273,16 @@ class EventsPanel(QWidget):
 
     def _keep(self) -> None:
         """Keep ticks and threshold in the csv, where there is one."""
+        self._later.stop()
         try:
             self._list.keep(self.threshold)
         except UserError as error:
             self._fail(error)
+
+    def _settle(self) -> None:
+        """Keep at once a threshold that was set a moment ago."""
+        if self._later.isActive():
+            self._keep()
 
     def _show_ticks(self) -> None:
         for card in self.gallery.cards:
@@ -281,7 +313,12 @@ class EventsPanel(QWidget):
         true, false = self._list.ticks.count(True), self._list.ticks.count(False)
         ticked = f" {true} ticked true, {false} false." if true or false else ""
         kept = f" Ticks are kept in {self._list.csv.name}." if self._list.csv is not None else ""
-        self.count.setText(f"{self.sentence()}{ticked}{kept}" if some or self._name else "Events: none yet.")
+        remark = f" {self._list.remark}" if self._list.remark else ""
+        self.count.setText(f"{self.sentence()}{ticked}{kept}{remark}" if some or self._name else "Events: none yet.")
+
+
+class _Slider(Unwheeled, QSlider):
+    pass
 
 
 def _button(words: str, tip: str, action: Callable[[], None]) -> QPushButton:
@@ -289,8 +326,3 @@ def _button(words: str, tip: str, action: Callable[[], None]) -> QPushButton:
     button.setToolTip(tip)
     button.clicked.connect(action)
     return button
-
-
-def _ending(path: str, ending: str) -> Path:
-    """Add the ending that a user left out."""
-    return Path(path) if path.lower().endswith(ending) else Path(path + ending)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SIDE = 64  # pixels of a thumbnail on the screen
 _GAP = 6
+_BORDER = 2  # of a card; seen round the one that the viewer shows, and the one that keys go to
 _YES, _NO = "#2e9e5b", "#c94f4f"
 
 
@@ -88,6 +89,10 @@ class Gallery(QScrollArea):
         if 0 <= place < len(self.cards):
             self.ensureWidgetVisible(self.cards[place], 0, 4)
 
+    def sizeHint(self) -> QSize:
+        """Ask for one row, and take what there is: the dock scrolls only where it has to."""
+        return super().sizeHint().boundedTo(QSize(10**6, self.minimumHeight()))
+
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Put as many cards into a row as there is room for."""
         super().resizeEvent(event)
@@ -141,11 +146,11 @@ class EventCard(QFrame):
         below.addWidget(self.yes)
         below.addWidget(self.no)
         box = QVBoxLayout(self)
-        box.setContentsMargins(4, 4, 4, 3)
+        box.setContentsMargins(2, 2, 2, 1)  # inside the border
         box.setSpacing(2)
         box.addLayout(row)
         box.addLayout(below)
-        self._marked = False
+        self.set_marked(False)
         self.set_tick(tick)
         self.yes.clicked.connect(lambda checked: self._tick(True if checked else None))
         self.no.clicked.connect(lambda checked: self._tick(False if checked else None))
@@ -165,10 +170,10 @@ class EventCard(QFrame):
 
     def set_marked(self, marked: bool) -> None:
         """Draw a frame round the card, or none."""
-        if marked != self._marked:
-            self._marked = marked
-            colour = "palette(highlight)" if marked else "transparent"
-            self.setStyleSheet(f"#event_card {{ border: 2px solid {colour}; border-radius: 4px; }}" if marked else "")
+        colour = "palette(highlight)" if marked else "transparent"
+        border = f"border: {_BORDER}px solid {colour}; border-radius: 4px;"
+        focus = f"border: {_BORDER}px dashed palette(highlight);"
+        self.setStyleSheet(f"#event_card {{ {border} }} #event_card:focus {{ {focus} }}")
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         """Take a click anywhere on the card."""

@@ -21,7 +21,8 @@ from ..shared.dock import UseDock
 from ..shared.layers import laid_over, like, plain, provenance, still_there
 from ..shared.preferences import read_preferences
 from ..shared.views import frame_in_view
-from .event_list import EventList
+from ..shared.worker import in_words
+from .earlier import Earlier
 from .events_panel import EventsPanel
 from .work import EventsFound, MapOrder, MapsBegun, MapSearched, MapWritten, Pictured, show_attribution
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from ..shared.layers import LayerFacts
+    from .event_list import EventList
 
 _KINDS: dict[str, tuple[str, str]] = {
     "evidence": ("evidence", "where the network sees the direction of time"),
@@ -50,10 +52,12 @@ class AttributionWidget(UseDock):
         self._facts: LayerFacts | None = None  # of the movie of the job, without its data
         self._order: MapOrder | None = None
         self._shown: dict[int, _ShownMaps] = {}
+        self._earlier = Earlier()
         self._record: dict[str, Any] = {}
         self._name = ""
         self._written, self._searched = 0, 0
         self._found: EventList | None = None  # by the job; a csv may have been opened since
+        self._deltas_typed = False
         self.deltas = QLineEdit("1")
         self.deltas.setObjectName("deltas")
         self.deltas.setToolTip("Time steps between the two frames, in frames; several with commas: a layer for each.")
@@ -73,6 +77,7 @@ class AttributionWidget(UseDock):
         self._add_row("", self.signed)
         self.events = EventsPanel(napari_viewer, self._chosen_movie)
         self.model.changed.connect(self._suit_model)
+        self.model.picked.connect(self._take_deltas)
         self.deltas.textEdited.connect(self._count_pairs)
         self._suit_model()
         self._add_run_bar()
@@ -83,19 +88,26 @@ class AttributionWidget(UseDock):
         facts = self.model.facts
         if facts is None or facts.problem:
             return
-        self.deltas.setText(", ".join(map(str, facts.deltas)))
-        self.movie.deltas = facts.deltas
+        if not self._deltas_typed:
+            self.deltas.setText(", ".join(map(str, facts.deltas)))
+            self.movie.deltas = facts.deltas
         self.direction.clear()
         for class_id in range(facts.frames):
             words = {0: "forwards", 1: "backwards" if facts.frames == 2 else "order 2"}
             self.direction.addItem(words.get(class_id, f"order {class_id + 1}"), class_id)
         self.movie.look()
 
+    def _take_deltas(self) -> None:
+        """Offer the time steps of a model that the user chose, whatever was typed before."""
+        self._deltas_typed = False
+        self._suit_model()
+
     def _settings(self) -> Iterator[QWidget]:
         yield from (self.deltas, self.kind, self.direction, self.signed)
 
     def _count_pairs(self) -> None:
-        """Let the sentence about the movie count the pairs at these time steps."""
+        """Let the sentence about the movie count the pairs at the time steps that the user typed."""
+        self._deltas_typed = True
         with contextlib.suppress(UserError):
             self.movie.deltas = _numbers(self.deltas.text())
             self.movie.look()
@@ -121,6 +133,7 @@ class AttributionWidget(UseDock):
         assert facts is not None
         assert facts.source is not None
         assert model is not None
+        self._shown, self._written, self._searched, self._found = {}, 0, 0, None
         preferences = read_preferences()
         self._order = MapOrder(
             folder=model,
@@ -134,7 +147,6 @@ class AttributionWidget(UseDock):
             memory=preferences.memory,
         )
         self._facts, self._name = replace(facts, source=None), layer.name
-        self._shown, self._written, self._searched, self._found = {}, 0, 0, None
         return functools.partial(show_attribution, self._order, self._stopping)
 
     def _forget(self) -> None:
@@ -143,6 +155,8 @@ class AttributionWidget(UseDock):
     def _take(self, value: Any) -> None:
         if isinstance(value, MapWritten):
             self._written += 1
+            if self._written == 1:
+                self._hide_earlier()
             if value.delta in self._shown:  # not where the movie was removed before
                 self._shown[value.delta].update(self.viewer, value)
         elif isinstance(value, MapsBegun):
@@ -179,15 +193,29 @@ class AttributionWidget(UseDock):
             )
             self._shown[delta] = _ShownMaps(plain(shown), facts.axes, order.signed)
 
+    def _hide_earlier(self) -> None:
+        """Hide the maps of the same movie from before: there are others to see now."""
+        if (layer := self._source() if self._source is not None else None) is not None:
+            self._earlier.replace(layer, *(shown.layer for shown in self._shown.values()))
+
     def _add_events(self, found: EventsFound) -> None:
         layer = self._source() if self._source is not None else None
         for shown in self._shown.values():
             shown.finish(self.viewer)
         if layer is not None and still_there(self.viewer, layer) and self._facts is not None:
-            self._found = EventList(found.events)
+            self._found = self.events.found_again(layer, found.events)
             self.events.show_events(
                 layer, self._facts, self._found, found.threshold, self._name, self._record, radius=found.radius
             )
+
+    def _fail(self, error: BaseException) -> None:
+        """Say it, with how many maps are there; a layer without any goes."""
+        super()._fail(error)
+        if self._written:
+            self._say(f"{in_words(error)} {_maps(self._written)} shown.", wrong=True)
+        else:
+            for shown in self._shown.values():
+                shown.remove(self.viewer)
 
     def _ended(self, result: Any) -> str:
         del result
@@ -226,6 +254,17 @@ class _ShownMaps:
             self._limits = tuple(layer.contrast_limits)
         if written.frame == frame_in_view(viewer, layer, self._axes):
             layer.refresh(extent=False, thumbnail=False)
+
+    @property
+    def layer(self) -> Image | None:
+        """The layer, as long as somebody knows it."""
+        return self._layer()
+
+    def remove(self, viewer: Any) -> None:
+        """Take the layer out of the viewer."""
+        layer = self._layer()
+        if layer is not None and still_there(viewer, layer):
+            viewer.layers.remove(layer)
 
     def finish(self, viewer: Any) -> None:
         """Draw the thumbnail."""

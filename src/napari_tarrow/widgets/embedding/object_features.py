@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-untyped, import-not-found, unused-ignore]
     from napari.layers import Labels
 
     from ...engine.inference.embeddings.object_table import ObjectTable
@@ -26,7 +27,7 @@ def put_features(labels: Labels, table: ObjectTable, record: dict[str, Any]) -> 
     record
         Provenance.
     """
-    import pandas as pd  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    import pandas as pd
 
     ids, which = np.unique(table.label, return_inverse=True)
     weights = table.area.astype(float)
@@ -38,9 +39,22 @@ def put_features(labels: Labels, table: ObjectTable, record: dict[str, Any]) -> 
     features = pd.DataFrame({"index": ids, **own})
     before = labels.features
     if before.shape[1]:
-        known = before if "index" in before else before.assign(index=np.arange(len(before)))
+        known = _by_label(before)
         others = known[[name for name in known.columns if name == "index" or name not in own]]
         features = others.merge(features, on="index", how="outer")
     labels.features = features
     labels.metadata["napari_tarrow_objects"] = {"columns": table.columns(), **record}
     return len(ids)
+
+
+def _by_label(features: pd.DataFrame) -> pd.DataFrame:
+    """Return features with the label of each row in "index", as napari reads it; words there are no labels."""
+    import pandas as pd
+
+    rows = np.arange(len(features))
+    if "index" not in features:
+        return features.assign(index=rows)
+    labels = pd.to_numeric(features["index"], errors="coerce")
+    if (labels.isna() & features["index"].notna()).any():
+        return features.rename(columns={"index": "index (words)"}).assign(index=rows)
+    return features.assign(index=labels)

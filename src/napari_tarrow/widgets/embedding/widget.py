@@ -72,6 +72,7 @@ class EmbeddingWidget(UseDock):
         self.model.changed.connect(self._suit_model)
         self.where.currentIndexChanged.connect(self._refresh)
         self.labels.changed.connect(self._refresh)
+        self.labels.altered.connect(self._refresh)
         self.choose_button.clicked.connect(self.choose_path)
         self._suit_model()
         self._add_run_bar()
@@ -225,7 +226,8 @@ class EmbeddingWidget(UseDock):
             self._pooled = " The labels layer was removed."
             return
         count = put_features(labels, pooled.table, self._record["napari_tarrow"])
-        self._pooled = f" {count} objects of {labels.name} have the mean embedding as features."
+        objects = f"1 object of {labels.name} has" if count == 1 else f"{count} objects of {labels.name} have"
+        self._pooled = f" {objects} the mean embedding as features."
 
     def _ended(self, result: Any) -> str:
         del result

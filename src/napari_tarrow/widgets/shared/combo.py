@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel, QStyle, QStyleOptionComboBox, QStylePainter
 
+from .unwheeled import Unwheeled
+
 if TYPE_CHECKING:
     from qtpy.QtGui import QPaintEvent
 
@@ -20,7 +22,7 @@ def titled(words: str) -> QLabel:
     return label
 
 
-class Combo(QComboBox):
+class Combo(Unwheeled, QComboBox):
     """A combo box that may be narrower than its entries."""
 
     def __init__(self, name: str = "") -> None:

@@ -25,6 +25,7 @@ from .combo import titled
 from .layers import duration, still_there
 from .models import ModelChooser
 from .movie_chooser import MovieChooser
+from .sections import Page
 from .work import Stage, Stopping
 from .worker import Job, in_words, notify
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 
 _LEAST_WIDTH = 325  # pixels; napari cuts the title of a narrower dock
+_LEAST_HEIGHT = 200  # of a page that scrolls: all docks together fit a screen of 768
 
 
 class UseDock(QWidget):
@@ -76,14 +78,19 @@ class UseDock(QWidget):
         self.status = note("")
         self.status.setObjectName("status")
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.box = QVBoxLayout(self)
+        content = QWidget()
+        self.box = QVBoxLayout(content)
         self.box.addStrut(_LEAST_WIDTH)
-        self.box.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         self.form = QFormLayout()
         self.form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.box.addWidget(self.movie)
         self.box.addWidget(self.model)
         self.box.addLayout(self.form)
+        page = Page(content)
+        page.setMinimumHeight(_LEAST_HEIGHT)
+        around = QVBoxLayout(self)
+        around.setContentsMargins(0, 0, 0, 0)
+        around.addWidget(page)
         viewer.layers.events.removed.connect(self._layer_gone)
 
     def begin(self) -> None:
@@ -178,11 +185,7 @@ class UseDock(QWidget):
             return "Choose a model first."
         if model.problem:
             return model.problem
-        wanted, there = model.channels, max(1, facts.channels)
-        if wanted != there:
-            advice = "Right click on the layer, Split Stack, and choose one part." if wanted == 1 else "Choose another."
-            return f"The model takes {_channels(wanted)} and the movie has {there}. {advice}"
-        return None
+        return model.misfit(facts.channels)
 
     # how it is laid out
 
@@ -271,12 +274,9 @@ class UseDock(QWidget):
 
 
 def note(text: str) -> QLabel:
-    """Return a label that wraps its words and never widens the dock."""
+    """Return a label that wraps its words, takes no name for HTML and never widens the dock."""
     label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
     return label
-
-
-def _channels(count: int) -> str:
-    return f"{count} channel{'s' * (count != 1)}"

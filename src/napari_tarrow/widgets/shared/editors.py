@@ -10,10 +10,10 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QSpinBox, QToolButton, QWidget
 
 from ...engine.config.kinds import Path
+from .unwheeled import Unwheeled
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
-    from qtpy.QtGui import QWheelEvent
 
 # What may be chosen or typed; the engine knows more networks only once torch is loaded.
 SUGGESTED: dict[str, tuple[str, ...]] = {
@@ -182,22 +182,14 @@ class _Place(_Text):
             self.edited.emit()
 
 
-class _Combo(QComboBox):
-    """A combo box that lets the page scroll: the wheel changes nothing by accident."""
-
-    def wheelEvent(self, event: QWheelEvent | None) -> None:
-        if event is not None:
-            event.ignore()
+class _Combo(Unwheeled, QComboBox):
+    pass
 
 
-class _Spin(QSpinBox):
+class _Spin(Unwheeled, QSpinBox):
     def __init__(self) -> None:
         super().__init__()
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-
-    def wheelEvent(self, event: QWheelEvent | None) -> None:
-        if event is not None:
-            event.ignore()
 
 
 def written(value: Any) -> str:

@@ -178,7 +178,13 @@ def _movie(layer: Layer, data: Any, axes: str, shape: tuple[int, ...]) -> Movie:
     name = "".join("_" if one in "/\\" or not one.isprintable() else one for one in layer.name) or "layer"
     numbers = known_numbers(plain(layer), len(movie), time_first=axes.startswith("T"))
     movie = movie if numbers is None else movie.numbered(numbers)
-    return replace(movie, name=name, interval=_interval(layer, axes), pixel_size=_pixel_size(layer, axes))
+    return replace(
+        movie,
+        name=name,
+        source=f"Layer {layer.name}",
+        interval=_interval(layer, axes),
+        pixel_size=_pixel_size(layer, axes),
+    )
 
 
 def _interval(layer: Layer, axes: str) -> float | None:

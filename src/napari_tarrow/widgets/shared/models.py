@@ -28,9 +28,12 @@ class ModelChooser(QWidget):
     -------
     changed()
         Another model is chosen.
+    picked()
+        The user chose it, and not a run that has ended; comes after `changed`.
     """
 
     changed = Signal()
+    picked = Signal()
 
     def __init__(self, title: str = "") -> None:
         super().__init__()
@@ -41,6 +44,7 @@ class ModelChooser(QWidget):
         self.browse_button = QPushButton("Browse…")
         self.browse_button.setToolTip("Choose the folder of a run, of napari-tarrow or of the reference")
         self.sentence = QLabel()
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)  # names are no HTML
         self.sentence.setWordWrap(True)
         self.sentence.setObjectName("model_sentence")
         self._lay_out(title)
@@ -69,9 +73,9 @@ class ModelChooser(QWidget):
             self.list.blockSignals(True)
             self._add(0, path)
             self.list.blockSignals(False)
-        self._chosen_by_hand = True
         self.list.setCurrentIndex(index)
         self._describe()
+        self._by_hand()
 
     def browse(self) -> None:
         """Ask for a model folder."""
@@ -120,6 +124,7 @@ class ModelChooser(QWidget):
 
     def _by_hand(self) -> None:
         self._chosen_by_hand = True
+        self.picked.emit()
 
     def _hear(self, folder: str) -> None:
         del folder  # it is the first of the recent runs by now

@@ -6,7 +6,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from .combo import Combo, titled
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
+_ALTERING = ("data", "axis_labels", "scale", "units", "metadata")  # events of a layer; painting is none of them
 _NONE = "Open a movie first: it becomes a layer, and is listed here."
 
 
@@ -31,9 +32,17 @@ class LayerList(Combo):
         Classes of layers; those of the first kind are preferred where nothing is chosen yet.
     nothing
         A first entry for "none of them"; without it, none is offered.
+
+    Signals
+    -------
+    changed()
+        Another layer is chosen.
+    altered()
+        The chosen layer has other data, or says something else of its axes.
     """
 
     changed = Signal()
+    altered = Signal()
 
     def __init__(self, viewer: ViewerModel, kinds: tuple[type[Layer], ...], nothing: str = "") -> None:
         super().__init__()
@@ -97,8 +106,21 @@ class LayerList(Combo):
         before = self._known() if self._known is not None else None
         self.setToolTip(layer.name if layer is not None else "")
         if layer is not before or layer is None:
+            self._watch(before, layer)
             self._known = None if layer is None else weakref.ref(layer)
             self.changed.emit()
+
+    def _watch(self, before: Layer | None, layer: Layer | None) -> None:
+        for name in _ALTERING:
+            if before is not None:
+                before.events[name].disconnect(self._alter)
+            if layer is not None:
+                layer.events[name].connect(self._alter)
+
+    def _alter(self, event: object) -> None:
+        del event
+        if isalive(self):
+            self.altered.emit()
 
 
 class MovieChooser(QWidget):
@@ -123,6 +145,7 @@ class MovieChooser(QWidget):
 
         super().__init__()
         self.facts: LayerFacts | None = None
+        self._axes_typed = False
         self.deltas: Sequence[int] = (1,)  # time steps whose pairs are counted in the sentence
         self.list = LayerList(viewer, (Image, Labels))
         self.list.setObjectName("layer")
@@ -132,6 +155,7 @@ class MovieChooser(QWidget):
         self.axes.setFixedWidth(52)
         self.axes.setToolTip("Axes of the layer, one letter each: T time, C channel, Z, Y, X. Correct them if wrong.")
         self.sentence = QLabel()
+        self.sentence.setTextFormat(Qt.TextFormat.PlainText)  # names are no HTML
         self.sentence.setObjectName("layer_sentence")
         self.sentence.setWordWrap(True)
         self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
@@ -145,7 +169,8 @@ class MovieChooser(QWidget):
         box.addLayout(row)
         box.addWidget(self.sentence)
         self.list.changed.connect(self._another_layer)
-        self.axes.textEdited.connect(self.look)
+        self.list.altered.connect(self.look)
+        self.axes.textEdited.connect(self._type_axes)
         self._another_layer()
 
     @property
@@ -154,14 +179,20 @@ class MovieChooser(QWidget):
         return self.list.layer
 
     def look(self) -> None:
-        """Read the layer anew; its data may have been replaced."""
+        """Read the layer anew, and its axes where the user did not correct them."""
         layer = self.layer
-        self.facts = None if layer is None else describe_layer(layer, self.axes.text(), self.deltas)
+        axes = self.axes.text() if self._axes_typed else None
+        self.facts = None if layer is None else describe_layer(layer, axes, self.deltas)
+        if not self._axes_typed:
+            self.axes.setText("" if self.facts is None else self.facts.axes.replace("?", ""))
         self.sentence.setText(_NONE if self.facts is None else self.facts.problem or self.facts.sentence)
         self.changed.emit()
 
+    def _type_axes(self) -> None:
+        self._axes_typed = True
+        self.look()
+
     def _another_layer(self) -> None:
-        layer = self.layer
-        self.axes.setText("" if layer is None else describe_layer(layer).axes.replace("?", ""))
-        self.axes.setEnabled(layer is not None)
+        self._axes_typed = False
+        self.axes.setEnabled(self.layer is not None)
         self.look()

@@ -61,6 +61,16 @@ class ModelFacts:
     frames: int = 2
     projection_head: str = ""
 
+    def misfit(self, channels: int) -> str | None:
+        """Say what to do where a movie has other channels than the model takes; 0 is one channel, as in the options."""
+        there = max(1, channels)
+        if self.channels == there:
+            return None
+        one = self.channels == 1
+        advice = "Right click on the layer, Split Stack, and choose one part." if one else "Choose another."
+        takes = f"{self.channels} channel{'s' * (not one)}"
+        return f"The model takes {takes} and the movie has {there}. {advice}"
+
 
 class _Announcer(QObject):
     """Tells every open dock in its own thread that a run was remembered."""

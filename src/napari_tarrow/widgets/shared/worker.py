@@ -267,11 +267,16 @@ class _Line:
 
 
 class _Worker(FunctionWorker):
-    """napari's worker, whose `quit` (at the close of the window) reaches the engine."""
+    """napari's worker, whose `quit` (at the close of the window) reaches the engine, which may end after Qt."""
 
     def quit(self) -> None:
         self._func.abandon()
         super().quit()
+
+    def run(self) -> None:
+        """Do the work, and tell nobody of its end where Qt has gone meanwhile; the work lets no exception out."""
+        with contextlib.suppress(RuntimeError):
+            super().run()
 
 
 def leave_a_core() -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QBuffer, QTimer
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from ...engine.errors import UserError
 from ...engine.files import replacing
 from ...engine.training.updates import CHANCE, CHANCE_LOSS
+from ..shared.saving import ask_for_file
 from ..shared.worker import notify
 from .curve_data import Curve
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _BETWEEN_DRAWINGS = 100  # milliseconds
 _HEIGHT = 310  # pixels: both plots are seen on a screen of 768
@@ -122,10 +125,10 @@ class CurvePlot(QWidget):
         self._told.setText(self.curve.nearest(x) or " ")
 
     def _ask_and_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the learning curve", "learning_curve.png", "Images (*.png)")
-        if path:
+        path = ask_for_file(self, "Save the learning curve", "learning_curve.png", "Picture", ".png")
+        if path is not None:
             try:
-                self.save_image(Path(path).with_suffix(".png"))
+                self.save_image(path)
             except UserError as error:
                 notify(error)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from ...engine.errors import UserError
+from ...engine.training import Control
+from ...engine.training.control import Interrupted
 from ..shared.dock import note
 from ..shared.words import cost
 from ..shared.worker import Job
@@ -36,7 +39,9 @@ class MeasureLine(QWidget):
         super().__init__()
         self._order = order
         self._job: Job | None = None
-        self._told_by_a_run = False
+        self._control = Control()
+        self._waiting = False  # until what was given up has ended, to measure then
+        self._allowed = True
         self.label = note(_INVITATION)
         self.label.setObjectName("estimate")
         self.button = QPushButton("Measure")
@@ -50,26 +55,31 @@ class MeasureLine(QWidget):
     @property
     def running(self) -> bool:
         """Whether a measurement is under way."""
-        return self._job is not None
+        return self._job is not None and (self._waiting or not self._control.stopping)
 
     def start(self) -> None:
-        """Measure, in a thread."""
-        if self._job is not None:
+        """Measure, in a thread, once what was given up before has ended."""
+        if self.running:
             return
         try:
             order = self._order()
         except UserError as error:
             self.failed.emit(error)
             return
+        self.label.setText(_AT_WORK)
+        self.button.setEnabled(False)
+        self._waiting = self._job is not None
+        if self._waiting:
+            return
+        self._control = control = Control()
 
         def work() -> Iterator[Estimate]:
             from ...engine.training import measure
 
-            yield measure(order.config, [order.movie])
+            with contextlib.suppress(Interrupted):
+                yield measure(order.config, [order.movie], control)
 
-        self.label.setText(_AT_WORK)
-        self.button.setEnabled(False)
-        self._job = job = Job(work, "TAP measurement", parent=self)
+        self._job = job = Job(work, "TAP measurement", stop=control.stop, parent=self)
         job.yielded.connect(self._take)
         job.errored.connect(self._fail)
         job.finished.connect(self._finish)
@@ -78,7 +88,8 @@ class MeasureLine(QWidget):
 
     def allow(self, allowed: bool, *, shown: bool) -> None:
         """Let the button work, or not; it is there only between runs."""
-        self.button.setEnabled(allowed and self._job is None)
+        self._allowed = allowed
+        self.button.setEnabled(allowed and not self.running)
         self.button.setVisible(shown)
 
     def tell(self, text: str) -> None:
@@ -87,29 +98,33 @@ class MeasureLine(QWidget):
 
     def forget(self) -> None:
         """Show nothing: the settings have changed since."""
-        if self._job is None:
-            self.label.setText(_INVITATION)
-        else:
-            self.end()
+        self.label.setText(_INVITATION)
+        self.end()
 
     def end(self) -> None:
-        """Give up a measurement."""
+        """Give up a measurement; it ends after the step at hand."""
+        self._waiting = False
         if self._job is not None:
-            self._job.abandon()
-            self._job.yielded.disconnect()
-            self._job.errored.disconnect()
-            self._job.finished.disconnect(self._finish)  # it may come when another measurement is under way
-            self._finish()
+            self._job.stop()
+        self._let_go()
 
     def _take(self, found: Any) -> None:
-        self.label.setText(cost(found.seconds, found.epochs, found.needed, found.free, found.device))
+        if not self._control.stopping:
+            self.label.setText(cost(found.seconds, found.epochs, found.needed, found.free, found.device))
 
     def _fail(self, error: BaseException) -> None:
-        self.label.setText(_INVITATION)
-        self.failed.emit(error)
+        if not self._control.stopping:
+            self.failed.emit(error)
 
     def _finish(self) -> None:
         self._job = None
-        self.button.setEnabled(True)
+        if self._waiting:
+            self._waiting = False
+            self.start()
+        else:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self.button.setEnabled(self._allowed)
         if self.label.text() == _AT_WORK:
             self.label.setText(_INVITATION)

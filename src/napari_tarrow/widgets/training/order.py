@@ -13,6 +13,7 @@ from ...engine.errors import UserError
 from ..shared.form import OptionsForm
 from ..shared.movie_chooser import MovieChooser
 from ..shared.preferences import read_preferences
+from ..shared.runs import model_facts
 from ..shared.sections import Folding, heading
 from . import recipes
 
@@ -77,7 +78,7 @@ class OrderPanel(QWidget):
         return facts.problem or self.form.problem
 
     def order(self) -> Order:
-        """Return what would be trained; the layer is looked at anew.
+        """Return what would be trained; the layer and the preferences are looked at anew.
 
         Raises
         ------
@@ -85,9 +86,11 @@ class OrderPanel(QWidget):
             If that is not right yet.
         """
         self.movie.look()
+        self._propose()
         layer, facts = self.movie.layer, self.movie.facts
         if layer is None or facts is None or facts.source is None or self.hindrance is not None:
             raise UserError(self.hindrance or "Choose a movie first.")
+        self._check_start()
         config = self.form.config()
         assert isinstance(config, TrainConfig)
         return Order(config.model_copy(update={"axes": facts.axes}), facts.source, layer.source.path)
@@ -110,10 +113,11 @@ class OrderPanel(QWidget):
         Raises
         ------
         UserError
-            If the folder holds no model.
+            If the folder holds no model, or one for movies of other channels than the chosen one.
         """
         self.form.set_values(recipes.network_of(folder))
         self.settings.set_open(True)
+        self._check_start()
 
     def halve_batch(self) -> int:
         """Take half as many clips per step; return how many."""
@@ -125,6 +129,21 @@ class OrderPanel(QWidget):
         """Let nothing be changed while a run is at work."""
         self.movie.setEnabled(not locked)
         self.form.setEnabled(not locked)
+
+    def _check_start(self) -> None:
+        """Look whether the model whose weights are asked for takes this movie: the engine says it only after a while.
+
+        Raises
+        ------
+        UserError
+            If not.
+        """
+        values, facts = self.form.values(), self.movie.facts
+        if not values["init"] or facts is None or facts.problem:
+            return
+        start = model_facts(values["init"])
+        if not start.problem and (misfit := start.misfit(values["channels"])):
+            raise UserError(misfit)
 
     def _propose(self) -> None:
         wanted = read_preferences()

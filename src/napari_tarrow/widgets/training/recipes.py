@@ -79,6 +79,27 @@ def load(path: Path) -> dict[str, Any]:
     return read_options(path, TrainConfig)
 
 
+def check_movie(folder: Path, movie: Movie) -> None:
+    """Look whether a movie has the size of the one that a run began with; the engine compares frames.
+
+    Raises
+    ------
+    UserError
+        If not, or the record of the run cannot be read.
+    """
+    record: dict[str, Any] = read_yaml(folder / _RUN) if (folder / _RUN).is_file() else {}
+    try:
+        frames, _, height, width = known = record["movies"][0]["shape"]
+    except (TypeError, LookupError, ValueError):  # not ours: the engine says what is wrong with it
+        return
+    if movie.shape[2:] != (height, width) or len(movie) < frames:
+        own, its = (f"{frames} frames of {height} x {width}" for frames, _, height, width in (movie.shape, known))
+        raise UserError(
+            f"{movie.name} has {own}, and the movie of the run {folder.name} has {its}: it is another. Choose the run's"
+            " movie and resume again."
+        )
+
+
 def network_of(folder: Path) -> dict[str, Any]:
     """Return the options with which a run begins as a model folder, ours or the reference's, ends.
 

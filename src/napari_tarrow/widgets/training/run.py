@@ -37,7 +37,7 @@ class Ending:
     folder : Path or None
         None where there is none, or no longer.
     finished : Finished or None
-        What the engine said last; None after an error, or before training began.
+        What the engine said last; None after an error, before training began, or ended from outside.
     error : BaseException or None
     discarded : bool
         Whether the user cancelled it.
@@ -69,7 +69,9 @@ class Ending:
             best = f" The best epoch is {self.finished.best_epoch}." if self.finished.best_epoch else ""
             count = f"{self.finished.epochs} epoch{'s' * (self.finished.epochs != 1)}"
             return f"{_WORDS[self.finished.reason]} after {count}, {roughly(self.finished.seconds)}.{best}"
-        return "" if self.error is not None else "Cancelled before training began."
+        if self.error is not None:
+            return ""
+        return "Cancelled before training began." if self.folder is None else "Training was ended before its time."
 
     @property
     def remark(self) -> str:
@@ -79,7 +81,7 @@ class Ending:
     @property
     def what_is_there(self) -> str:
         """What is said above the path of the run folder."""
-        if self.error is None:
+        if self.finished is not None:
             return "The model is in the run folder, and in the lists of the other docks:"
         return "The run was broken off; its last checkpoint is kept, and Resume a run folder goes on with it:"
 

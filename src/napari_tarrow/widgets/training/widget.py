@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +119,8 @@ class TrainWidget(QWidget):
             files = bool(config.input_train) and all(Path(path).exists() for path in config.input_train)
             if not files and movie is None:
                 raise UserError(f"{folder.name} was trained on a layer. Open its movie, choose it, and resume again.")
+            if movie is not None and not files:
+                recipes.check_movie(folder, movie)
             kept.keep()
             yield from resume(folder, control, movies=None if files else [movie], device=device)
 
@@ -220,13 +223,14 @@ class TrainWidget(QWidget):
     def _ended(self, ending: Ending) -> None:
         self.live.end()
         if ending.error is not None:
-            self._complain(ending.error)
-            notify(ending.error)
+            error = _in_words_of_the_dock(ending.error)
+            self._complain(error)
+            notify(error)
         self.bar.say(ending.words)
         if ending.folder is not None:
             said = (ending.what_is_there, ending.remark, self._shortcuts)
             self.results.show_run(ending.folder, "\n\n".join(filter(None, said)))
-            if ending.error is None or self.plot.curve.epochs:
+            if ending.finished is not None or self.plot.curve.epochs:
                 remember_run(ending.folder)
 
     def _layer_gone(self, event: object = None) -> None:
@@ -367,3 +371,10 @@ def _on_another_movie(config: TrainConfig, layer: Layer) -> bool:
         return False
     shown = layer.source.path
     return not shown or Path(shown).resolve() != files[0].resolve()
+
+
+def _in_words_of_the_dock(error: BaseException) -> BaseException:
+    """Return an error that names the button in place of the command's option --init and its folder, the last words."""
+    if not isinstance(error, UserError):
+        return error
+    return type(error)(re.sub(r"--init( .*?)?(?=\)?\.?$)", '"Continue from this model…"', str(error)))
