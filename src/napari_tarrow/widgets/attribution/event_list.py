@@ -69,8 +69,8 @@ class EventList:
     def found_again(self, events: Sequence[Event]) -> EventList:
         """Return events, strongest first, with the ticks of those that are in this list too.
 
-        They are kept in the same file, unless it has none of them, would lose what the user said of others, or was opened
-        and has other events.
+        They are kept in the same file, unless it has none of them, would lose what the user said of others, or was
+        opened and has other events.
         """
         known = {_place(event): tick for event, tick in zip(self.events, self.ticks, strict=True)}
         places = [_place(event) for event in events]
