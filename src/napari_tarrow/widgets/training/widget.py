@@ -375,6 +375,5 @@ def _on_another_movie(config: TrainConfig, layer: Layer) -> bool:
 
 def _in_words_of_the_dock(error: BaseException) -> BaseException:
     """Return an error that names the button in place of the command's option --init and its folder, the last words."""
-    if not isinstance(error, UserError):
-        return error
-    return type(error)(re.sub(r"--init( .*?)?(?=\)?\.?$)", '"Continue from this model…"', str(error)))
+    words = re.sub(r"--init( .*?)?(?=\)?\.?$)", '"Continue from this model…"', str(error))
+    return type(error)(words) if isinstance(error, UserError) and words != str(error) else error
