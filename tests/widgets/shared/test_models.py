@@ -14,6 +14,7 @@ pytest.importorskip("napari")
 from qtpy.QtWidgets import QFileDialog
 
 from napari_tarrow.engine.config import TrainConfig
+from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.files import write_yaml
 from napari_tarrow.engine.models import PROJECTION_HEADS, TimeArrowNet
 from napari_tarrow.widgets.shared.models import ModelChooser, model_facts, recent_runs, remember_run
@@ -113,7 +114,7 @@ def test_layers_of_a_head_are_those_of_the_network():
     for name, layers in HEAD_LAYERS.items():
         head = TimeArrowNet("unet_16fmaps", projection_head=name, n_features=2).projection_head
         head.until(len(layers) - 1)
-        with pytest.raises(ValueError, match=f"{len(layers)} feature layer"):
+        with pytest.raises(UserError, match=f"{len(layers)} feature layer"):
             head.until(len(layers))
 
 
