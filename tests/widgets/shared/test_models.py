@@ -88,6 +88,15 @@ def test_a_model_of_ours_says_what_it_is(model_folder):
     assert (facts.deltas, facts.channels, facts.features, facts.frames) == ((1, 4), 1, 4, 2)
 
 
+def test_the_epochs_are_those_that_were_done_and_not_those_that_were_planned(model_folder):
+    write_yaml(model_folder / "run.yaml", {"format": 1, "config": {}, "plan": {"epochs": 7}, "movies": []})
+    curve = {"loss": [0.7, 0.6], "accuracy": [0.5, 0.6]}
+    (model_folder / "losses.json").write_text(json.dumps({"train": curve, "val": curve}))
+    assert model_facts(model_folder).sentence.endswith(", 2 epochs.")
+    (model_folder / "losses.json").write_text("damaged")
+    assert model_facts(model_folder).sentence.endswith(", 7 epochs.")
+
+
 def test_a_model_of_the_reference_says_what_it_is(model_folder):
     movies = ["C:\\data\\a.tif", "/data/b", "/data/c.tif"]
     write_yaml(model_folder / "train_args.yaml", {"input_train": movies, "delta": [2], "epochs": 1})

@@ -120,7 +120,7 @@ def model_facts(folder: str | Path) -> ModelFacts:
     path = Path(folder)
     try:
         _check(path)
-        return _facts(path, read_yaml(path / _KWARGS), _training(path))
+        return _facts(path, read_yaml(path / _KWARGS), {**_training(path), **_done(path)})
     except UserError as error:
         return ModelFacts(path, "", str(error))
 
@@ -163,6 +163,14 @@ def _training(path: Path) -> dict[str, Any]:
             found["input_train"] = [movie["name"] for movie in movies if isinstance(movie, dict) and "name" in movie]
         return found
     return read_yaml(path / _ARGUMENTS) if (path / _ARGUMENTS).is_file() else {}
+
+
+def _done(path: Path) -> dict[str, int]:
+    """Return how many epochs there were, which with minutes or a stop are others than were planned."""
+    from ...engine.inference.descriptions.history import read_history
+
+    history, _ = read_history(path)
+    return {"epochs": len(history.epochs)} if history else {}
 
 
 def _facts(path: Path, kwargs: dict[str, Any], training: dict[str, Any]) -> ModelFacts:
