@@ -119,26 +119,34 @@ def search_events(
     for timed in moments(found, layers, movie, scale):
         yield timed
         if timed.done == timed.total or (stopping is not None and stopping.is_set()):
-            yield from _named(found, timed.frames.tolist(), layers, movie, scale)
+            yield from _named(found, timed.frames, layers, movie, scale)
             return
 
 
 def _named(
-    found: Sequence[Process], whens: Sequence[int], layers: Sequence[Peaks], movie: PreparedMovie, scale: Scale
+    found: Sequence[Process], whens: NDArray[np.intp], layers: Sequence[Peaks], movie: PreparedMovie, scale: Scale
 ) -> Iterator[Event]:
     numbers = movie.movie.frame_numbers
     holding = maps_holding(layers)
-    edge = np.array(movie.movie.shape[2:]) - 1
-    seen: dict[int, list[NDArray[np.float64]]] = {}  # the places at a moment
-    for process, when in zip(found, whens, strict=True):
-        place = layers[process.layer].refined[process.peak]
-        if any(np.hypot(*(place - other)) <= _SAME * scale.radius for other in seen.get(when, ())):
-            continue
-        seen.setdefault(when, []).append(place)
+    edge = np.array(movie.movie.shape[2:]) - 1  # blocks may reach beyond it
+    places = np.array([layers[one.layer].refined[one.peak] for one in found]).reshape(-1, 2)
+    for index in np.flatnonzero(_apart(places, whens, _SAME * scale.radius)).tolist():
+        process, when = found[index], int(whens[index])
         nearest = min(holding[when], key=lambda number: abs(number - process.layer))
-        first, second = (int(numbers[index]) for index in layers[nearest].frames[:2])
-        y, x = (round(float(value), 1) for value in np.clip(place, 0, edge))  # blocks may reach beyond the frame
+        first, second = (int(numbers[frame]) for frame in layers[nearest].frames[:2])
+        y, x = (round(float(value), 1) for value in np.clip(places[index], 0, edge))
         yield Event(int(numbers[when]), y, x, process.score, (first, second))
+
+
+def _apart(places: NDArray[np.float64], whens: NDArray[np.intp], reach: float) -> NDArray[np.bool_]:
+    """Tell which of these, strongest first, are farther than `reach` from all stronger ones of the same moment."""
+    apart = np.ones(len(whens), bool)
+    order = np.argsort(whens, kind="stable")
+    for same in np.split(order, np.flatnonzero(np.diff(whens[order])) + 1):
+        for rank, index in enumerate(same, 1):
+            if apart[index]:
+                apart[same[rank:]] &= np.hypot(*(places[same[rank:]] - places[index]).T) > reach
+    return apart
 
 
 def suggest_threshold(events: Sequence[Event]) -> float:
