@@ -89,14 +89,6 @@ class MapSearched:
 
 
 @dataclass(frozen=True)
-class FrameCompared:
-    """`done` of `total` frames were compared with the next, to find out when events happened."""
-
-    done: int
-    total: int
-
-
-@dataclass(frozen=True)
 class EventsFound:
     """Events, strongest first, the threshold that is suggested for them, and the radius of the objects, in pixels."""
 
@@ -123,7 +115,7 @@ class Pictured:
 def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
     """Make maps, find events in them, and draw these.
 
-    Yields `MapsBegun`, a `MapWritten` for each sequence, `MapSearched`, `FrameCompared`, `EventsFound`, and `Pictured`
+    Yields `MapsBegun`, a `MapWritten` for each sequence, `MapSearched`, `Timed`, `EventsFound`, and `Pictured`
     events. Stopped in the first part no further maps are made, and the events are those in the maps that are there; in
     the second, no further maps are searched, and there are no further pictures.
     """
@@ -181,7 +173,7 @@ def _events(
         elif isinstance(one, Timed):
             if one.done == 0:
                 yield Stage("Looking when they happened ...")
-            yield FrameCompared(one.done, one.total)
+            yield one
         else:
             found.append(one)
     yield EventsFound(tuple(found), suggest_threshold(found), radius)

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ...movies import PreparedMovie
+    from ...movies import Movie, PreparedMovie
     from ..maps.attribution import AttributionMap
-    from .peaks import Peaks
     from .processes import Process
 
 
@@ -116,37 +115,34 @@ def search_events(
         layers.append(layer)
         yield taken
     found = list(processes(layers, scale))
-    for timed in moments(found, layers, movie, scale):
+    holding = maps_holding(layers)
+    for timed in moments(found, layers, sorted(holding), movie, scale):
         yield timed
         if timed.done == timed.total or (stopping is not None and stopping.is_set()):
-            yield from _named(found, timed.frames, layers, movie, scale)
+            for process, when in _apart(found, timed.frames, _SAME * scale.radius):
+                nearest = min(holding[when], key=lambda number: abs(number - process.layer))
+                yield _event(process, when, layers[nearest].frames, movie.movie)
             return
 
 
-def _named(
-    found: Sequence[Process], whens: NDArray[np.intp], layers: Sequence[Peaks], movie: PreparedMovie, scale: Scale
-) -> Iterator[Event]:
-    numbers = movie.movie.frame_numbers
-    holding = maps_holding(layers)
-    edge = np.array(movie.movie.shape[2:]) - 1  # blocks may reach beyond it
-    places = np.array([layers[one.layer].refined[one.peak] for one in found]).reshape(-1, 2)
-    for index in np.flatnonzero(_apart(places, whens, _SAME * scale.radius)).tolist():
-        process, when = found[index], int(whens[index])
-        nearest = min(holding[when], key=lambda number: abs(number - process.layer))
-        first, second = (int(numbers[frame]) for frame in layers[nearest].frames[:2])
-        y, x = (round(float(value), 1) for value in np.clip(places[index], 0, edge))
-        yield Event(int(numbers[when]), y, x, process.score, (first, second))
+def _event(process: Process, when: int, frames: tuple[int, ...], movie: Movie) -> Event:
+    numbers = movie.frame_numbers
+    first, second = (int(numbers[index]) for index in frames[:2])
+    edge = np.array(movie.shape[2:]) - 1  # blocks may reach beyond it
+    y, x = (round(float(value), 1) for value in np.clip(process.place, 0, edge))
+    return Event(int(numbers[when]), y, x, process.score, (first, second))
 
 
-def _apart(places: NDArray[np.float64], whens: NDArray[np.intp], reach: float) -> NDArray[np.bool_]:
-    """Tell which of these, strongest first, are farther than `reach` from all stronger ones of the same moment."""
+def _apart(found: Sequence[Process], whens: NDArray[np.intp], reach: float) -> Iterator[tuple[Process, int]]:
+    """Yield those, strongest first, that are farther than `reach` from all stronger ones of the same moment."""
+    places = np.array([process.place for process in found]).reshape(-1, 2)
     apart = np.ones(len(whens), bool)
     order = np.argsort(whens, kind="stable")
     for same in np.split(order, np.flatnonzero(np.diff(whens[order])) + 1):
         for rank, index in enumerate(same, 1):
             if apart[index]:
                 apart[same[rank:]] &= np.hypot(*(places[same[rank:]] - places[index]).T) > reach
-    return apart
+    yield from ((found[index], int(whens[index])) for index in np.flatnonzero(apart).tolist())
 
 
 def suggest_threshold(events: Sequence[Event]) -> float:

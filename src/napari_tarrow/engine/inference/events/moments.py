@@ -38,8 +38,10 @@ def maps_holding(layers: Sequence[Peaks]) -> dict[int, list[int]]:
     return holding
 
 
-def moments(found: Sequence[Process], layers: Sequence[Peaks], movie: PreparedMovie, scale: Scale) -> Iterator[Timed]:
-    """Find out when each process happens, frame by frame.
+def moments(
+    found: Sequence[Process], layers: Sequence[Peaks], wanted: Sequence[int], movie: PreparedMovie, scale: Scale
+) -> Iterator[Timed]:
+    """Find out when each process happens, frame by frame; `wanted` are the indices of all that maps compare, in order.
 
     Where a map is strongest says little about when: two frames that are several apart hold everything between them, and
     a network sees a division coming. So the frames of all maps near the process are compared with the next one each,
@@ -50,9 +52,8 @@ def moments(found: Sequence[Process], layers: Sequence[Peaks], movie: PreparedMo
     most = np.zeros(len(found))
     best = np.array([layers[one.layer].frames[0] for one in found], np.intp)
     spans = np.array([_span(layers[one.first : one.last + 1]) for one in found], np.intp).reshape(-1, 2)
-    places = scale.blocks(np.array([layers[one.layer].refined[one.peak] for one in found]).reshape(-1, 2))
+    places = scale.blocks(np.array([one.place for one in found]).reshape(-1, 2))
     frame = functools.lru_cache(maxsize=1)(movie.frame)
-    wanted = sorted(maps_holding(layers))
     yield Timed(0, len(wanted), best)
     for done, index in enumerate(wanted, 1):
         near = np.flatnonzero((spans[:, 0] <= index) & (index <= spans[:, 1]))

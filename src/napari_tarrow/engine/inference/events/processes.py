@@ -24,13 +24,22 @@ _LONGEST = 20  # maps before and after its strongest moment
 
 @dataclass(frozen=True)
 class Process:
-    """A process, named by its strongest maximum: which map (`layer`), which of its maxima (`peak`), how strong.
+    """A process, named by its strongest maximum.
 
-    `first` and `last` are the maps between which what is near belongs to it.
+    Attributes
+    ----------
+    layer : int
+        The map it is in.
+    place : (2,) float64
+        `y, x` of the centre of what changed around it, in pixels of the movie.
+    score : float
+        How strong it is.
+    first, last : int
+        The maps between which what is near belongs to the process.
     """
 
     layer: int
-    peak: int
+    place: NDArray[np.float64]
     score: float
     first: int
     last: int
@@ -59,7 +68,7 @@ def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
             first, last = min(first, around[0]), max(last, around[-1])
             for near in around:
                 free[near] &= np.hypot(*(layers[near].places - place).T) > _BELONGS * scale.radius
-        yield Process(layer, peak, float(scores[index]), first, last)
+        yield Process(layer, layers[layer].refined[peak], float(scores[index]), first, last)
 
 
 def _followed(
