@@ -123,9 +123,7 @@ def embed(
         At once, if there is no such layer, type, grid or frame, or network and movie do not fit each other; later, if a
         frame cannot be read, or the memory does not suffice.
     """
-    network, chosen, precision = _checked(model, movie, layer, dtype, grid, frames)
-    projector = Projector(network, movie, layer=layer, memory=memory)
-    return _frames(projector, Places(network, movie, grid), chosen, precision)
+    return _frames(*_planned(model, movie, layer, dtype, grid, frames, memory))
 
 
 def _frames(projector: Projector, places: Places, frames: list[int], dtype: Precision) -> Iterator[EmbeddedFrame]:
@@ -168,27 +166,27 @@ def embed_blocks(
     UserError
         As `embed`.
     """
-    network, chosen, precision = _checked(model, movie, layer, dtype, grid, frames)
-    projector = Projector(network, movie, layer=layer, memory=memory)
+    projector, places, chosen, precision = _planned(model, movie, layer, dtype, grid, frames, memory)
     projector.leave(held)
-    return _blocks(projector, Places(network, movie, grid), chosen, precision)
+    return _blocks(projector, places, chosen, precision)
 
 
-def _checked(
+def _planned(
     model: TimeArrowNet | TrainedModel,
     movie: PreparedMovie,
     layer: int,
     dtype: Precision,
     grid: Grid,
     frames: Iterable[int] | None,
-) -> tuple[TimeArrowNet, list[int], Precision]:
-    """Return the network, the frames that are wanted and the name of the type."""
+    memory: int | None,
+) -> tuple[Projector, Places, list[int], Precision]:
+    """Check what is given; return what projects, where that comes to lie, the frames that are wanted, and the type."""
     network = network_for(model, movie)
-    network.projection_head.until(whole_number(layer, "layer"))
     choice(grid, get_args(Grid), "grid")
     named = cast("Precision", getattr(dtype, "__name__", str(dtype)))  # numpy.float32 and its dtype are taken, too
     choice(named, get_args(Precision), "dtype")
-    return network, indices(frames, movie.shape[0], "frames"), named
+    projector = Projector(network, movie, layer=whole_number(layer, "layer"), memory=memory)
+    return projector, Places(network, movie, grid), indices(frames, movie.shape[0], "frames"), named
 
 
 def _blocks(
