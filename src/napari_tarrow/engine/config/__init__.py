@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from .attribution import AttributeConfig, MapKind
 from .embedding import EmbedConfig
-from .training import CHANGEABLE, INTERACTIVE, TrainConfig
+from .training import CHANGEABLE, INTERACTIVE, NETWORK_ARGUMENTS, TrainConfig
 from .using import UseConfig
 
-__all__ = ["CHANGEABLE", "INTERACTIVE", "AttributeConfig", "EmbedConfig", "MapKind", "TrainConfig", "UseConfig"]
+__all__ = [
+    "CHANGEABLE",
+    "INTERACTIVE",
+    "NETWORK_ARGUMENTS",
+    "AttributeConfig",
+    "EmbedConfig",
+    "MapKind",
+    "TrainConfig",
+    "UseConfig",
+]

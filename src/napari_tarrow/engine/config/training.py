@@ -346,6 +346,17 @@ class TrainConfig(Options):
         return max(self.clip or 0, self.frames)
 
 
+# The options that make the network, and what it calls them.
+NETWORK_ARGUMENTS = {
+    "backbone": "backbone",
+    "projhead": "projection_head",
+    "classhead": "classification_head",
+    "frames": "n_frames",
+    "features": "n_features",
+    "perm_equiv": "symmetric",
+}
+
+
 def _check_splits(name: str, splits: tuple[tuple[float, float], ...]) -> None:
     if not splits:
         raise ValueError(f"{name} is empty; give a start and an end, such as 0 0.9.")

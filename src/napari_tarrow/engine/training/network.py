@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ..config import NETWORK_ARGUMENTS
 from ..errors import UserError
 from ..models import TimeArrowNet, read_model
 from ..movies import preparation_of
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
     from ..config import TrainConfig
 
 _seeding = threading.Lock()  # torch has one generator for all threads
-
-
-_OPTIONS = {
-    "projection_head": "projhead",
-    "classification_head": "classhead",
-    "n_frames": "frames",
-    "n_features": "features",
-    "n_input_channels": "channels",
-    "symmetric": "perm_equiv",
-}  # of the configuration, where the network calls them otherwise
 
 
 def new_network(
@@ -46,15 +37,8 @@ def new_network(
     """
     with _seeding, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
-        model = TimeArrowNet(
-            backbone=config.backbone,
-            projection_head=config.projhead,
-            classification_head=config.classhead,
-            n_frames=config.frames,
-            n_features=config.features,
-            n_input_channels=channels,
-            symmetric=config.perm_equiv,
-        )
+        chosen = {argument: getattr(config, name) for name, argument in NETWORK_ARGUMENTS.items()}
+        model = TimeArrowNet(**chosen, n_input_channels=channels)
     if config.init is not None and not filled_later:
         _start_from(model, config.init)
     else:
@@ -79,7 +63,8 @@ def _start_from(model: TimeArrowNet, folder: str) -> None:
     ignored = ("outdir", "commit")
     differing = [k for k, v in model.config.items() if k not in ignored and other.config.get(k) != v]
     if differing:
-        said = (f"{_OPTIONS.get(k, k)} {other.config.get(k)} and not {model.config[k]}" for k in differing)
+        options = {"n_input_channels": "channels", **{argument: name for name, argument in NETWORK_ARGUMENTS.items()}}
+        said = (f"{options.get(k, k)} {other.config.get(k)} and not {model.config[k]}" for k in differing)
         raise UserError(
             f"init {folder} is another network than this run's: it has {', '.join(said)}. Give the options that it had,"
             " and a movie of as many channels."

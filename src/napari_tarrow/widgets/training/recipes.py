@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...engine.config import TrainConfig
+from ...engine.config import NETWORK_ARGUMENTS, TrainConfig
 from ...engine.errors import UserError
 from ...engine.files import read_yaml, user_path, write_yaml
 from ...engine.movies import fingerprint, open_movie
@@ -113,18 +113,8 @@ def network_of(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{folder} holds no model: it has no {path.name}. Choose the folder of a run.")
     kwargs = read_yaml(path)
-    found = {name: kwargs[key] for name, key in _NETWORK.items() if key in kwargs}
+    found = {name: kwargs[key] for name, key in NETWORK_ARGUMENTS.items() if key in kwargs}
     return {"init": str(folder), **found}
-
-
-_NETWORK = {
-    "backbone": "backbone",
-    "projhead": "projection_head",
-    "classhead": "classification_head",
-    "frames": "n_frames",
-    "features": "n_features",
-    "perm_equiv": "symmetric",
-}
 
 
 def file_of(path: str | None, movie: Movie, config: TrainConfig, *, exact: bool = False) -> str | None:
