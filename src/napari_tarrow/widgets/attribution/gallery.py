@@ -150,6 +150,7 @@ class EventCard(QFrame):
         box.setSpacing(2)
         box.addLayout(row)
         box.addLayout(below)
+        self._marked: bool | None = None
         self.set_marked(False)
         self.set_tick(tick)
         self.yes.clicked.connect(lambda checked: self._tick(True if checked else None))
@@ -170,6 +171,9 @@ class EventCard(QFrame):
 
     def set_marked(self, marked: bool) -> None:
         """Draw a frame round the card, or none."""
+        if marked == self._marked:
+            return
+        self._marked = marked
         colour = "palette(highlight)" if marked else "transparent"
         border = f"border: {_BORDER}px solid {colour}; border-radius: 4px;"
         focus = f"border: {_BORDER}px dashed palette(highlight);"
