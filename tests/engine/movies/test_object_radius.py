@@ -59,6 +59,32 @@ def test_noise_makes_objects_no_smaller(noise):
     assert spoilt == pytest.approx(even, rel=0.15)
 
 
+@pytest.mark.parametrize("noise", [0.05, 0.2])
+@pytest.mark.parametrize("radius", [8, 12, 20])
+def test_cells_in_phase_contrast_are_larger_than_their_halo(radius, noise):
+    """Dark inside, with a bright rim two to three pixels wide."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:300, :300]
+    frames = rng.normal(scale=noise, size=(3, 300, 300))
+    for frame in frames:
+        for y, x in rng.uniform(0, 300, (12, 2)):
+            distance = np.hypot(rows - y, columns - x)
+            frame += np.exp(-(((distance - radius) / 2) ** 2)) - 0.5 * (distance < radius - 2)
+    movie = PreparedMovie(open_movie(frames.astype(np.float32)), Preparation("movie"))
+    assert 0.75 * radius <= object_radius(movie) <= 1.3 * radius
+
+
+def test_nuclei_that_lie_together_are_no_larger():
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:300, :300]
+    frames = rng.normal(scale=0.02, size=(3, 300, 300))
+    for frame in frames:
+        for y, x in rng.normal(150, 40, (25, 2)):
+            frame[(rows - y) ** 2 + (columns - x) ** 2 <= 100] = 1
+    movie = PreparedMovie(open_movie(frames.astype(np.float32)), Preparation("movie"))
+    assert object_radius(movie) < 15
+
+
 def test_two_cells_in_a_large_frame_are_found():
     frames = discs(12, 800, 2) + np.random.default_rng(0).normal(scale=0.02, size=(3, 800, 800)).astype(np.float32)
     assert object_radius(PreparedMovie(open_movie(frames), Preparation("movie"))) == pytest.approx(9.7, rel=0.2)

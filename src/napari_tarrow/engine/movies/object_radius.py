@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ _SMALLEST = 4.0  # pixels; phase contrast has fine grain, but nothing smaller th
 _LARGEST = 1 / 8  # of the frame's shorter side
 _DEGREE = 2  # of the surface that stands for uneven illumination
 _NOTHING = 1e-6  # of the largest value: what is less is rounding
+_GRAIN, _ROUNDS = 0.5, 3  # what contrast is measured above, in radii of the intensity; how often its reach is measured
 
 
 def object_radius(movie: PreparedMovie) -> float:
@@ -27,7 +28,9 @@ def object_radius(movie: PreparedMovie) -> float:
     For nuclei that is about their radius (discs with sharp edges have 0.81 of theirs). The median of a few frames is
     taken. A quadratic surface is taken off each first, or uneven illumination would be all that is seen, which reaches
     farther than any object; and the autocorrelation at lag 0 is that which lags 1 and 2 point at, which leaves out
-    noise and hot pixels.
+    noise and hot pixels. In phase contrast a cell is dark and bright side by side, and its intensity reaches no farther
+    than its halo is wide: what the smoothed contrast, whatever its sign, reaches beyond the equally smoothed intensity
+    is added.
 
     Returns
     -------
@@ -35,26 +38,42 @@ def object_radius(movie: PreparedMovie) -> float:
         Pixels of the movie (not of the subsampled frames), within sensible bounds.
     """
     count, _, height, width = movie.shape
-    found = [_half_width(middle(movie.frame(int(index)), _SIDE).mean(0)) for index in spread(count, _FRAMES)]
+    found = [_radius(middle(movie.frame(int(index)), _SIDE).mean(0)) for index in spread(count, _FRAMES)]
     known = [radius for radius in found if radius is not None]
     step = movie.preparation.subsample
     largest = max(_SMALLEST, _LARGEST * step * min(height, width))
     return float(np.clip(step * float(np.median(known)), _SMALLEST, largest)) if known else _SMALLEST
 
 
-def _half_width(frame: NDArray[np.float32]) -> float | None:
+def _radius(frame: NDArray[np.float32]) -> float | None:
+    """Return the radius of the objects in a frame; None if there are none."""
+    from scipy import ndimage
+
+    radius = fine = _half_width(frame)
+    if fine is None:
+        return None
+    smooth = ndimage.gaussian_filter(_levelled(frame), _GRAIN * fine)
+    for _ in range(_ROUNDS):
+        intensity, contrast = (_half_width(ndimage.gaussian_filter(of, radius)) for of in (smooth, np.abs(smooth)))
+        if intensity is None or contrast is None or fine + contrast - intensity <= radius:
+            break
+        radius = fine + contrast - intensity
+    return radius
+
+
+def _half_width(image: NDArray[np.floating[Any]]) -> float | None:
     """Return the lag at which the autocorrelation, averaged over directions, crosses one half; None if it does not."""
     from scipy import fft
 
-    if min(frame.shape) < 2:
+    if min(image.shape) < 2:
         return None
-    objects = frame - _illumination(frame)
-    if objects.std() <= _NOTHING * np.abs(frame).max():
+    level = _levelled(image)
+    if level.std() <= _NOTHING * np.abs(image).max():
         return None
-    size = [fft.next_fast_len(2 * side, real=True) for side in frame.shape]
-    power = fft.irfft2(np.abs(fft.rfft2(objects, s=size)) ** 2, s=size)
-    overlap = fft.irfft2(np.abs(fft.rfft2(np.ones_like(frame), s=size)) ** 2, s=size)
-    reach = max(2, min(frame.shape) // 2)
+    size = [fft.next_fast_len(2 * side, real=True) for side in image.shape]
+    power = fft.irfft2(np.abs(fft.rfft2(level, s=size)) ** 2, s=size)
+    overlap = fft.irfft2(np.abs(fft.rfft2(np.ones_like(image), s=size)) ** 2, s=size)
+    reach = max(2, min(image.shape) // 2)
     means = _by_lag(power[:reach, :reach] / overlap[:reach, :reach], reach)
     whole = min(means[0], 2 * means[1] - means[2]) if reach > 2 else means[0]
     below = np.flatnonzero(means < whole / 2)
@@ -65,13 +84,13 @@ def _half_width(frame: NDArray[np.float32]) -> float | None:
     return float(lag - 1 + (before - 0.5) / (before - after))
 
 
-def _illumination(frame: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the polynomial in y and x, of degree `_DEGREE`, that is nearest to a frame."""
-    rows, columns = (_polynomials(side) for side in frame.shape)
-    weights = rows.T @ frame @ columns
+def _levelled(image: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Return an image without its illumination: the polynomial in y and x, of degree `_DEGREE`, nearest to it."""
+    rows, columns = (_polynomials(side) for side in image.shape)
+    weights = rows.T @ image @ columns
     degrees = np.add.outer(np.arange(rows.shape[1]), np.arange(columns.shape[1]))
-    surface: NDArray[np.float64] = rows @ np.where(degrees <= _DEGREE, weights, 0) @ columns.T
-    return surface
+    level: NDArray[np.float64] = image - rows @ np.where(degrees <= _DEGREE, weights, 0) @ columns.T
+    return level
 
 
 def _polynomials(side: int) -> NDArray[np.float64]:
