@@ -49,9 +49,10 @@ def _radius(frame: NDArray[np.float32]) -> float | None:
     """Return the radius of the objects in a frame; None if there are none."""
     from scipy import ndimage
 
-    radius = fine = _half_width(frame)
+    fine = _half_width(frame)
     if fine is None:
         return None
+    radius = fine
     smooth = ndimage.gaussian_filter(_levelled(frame), _GRAIN * fine)
     for _ in range(_ROUNDS):
         intensity, contrast = (_half_width(ndimage.gaussian_filter(of, radius)) for of in (smooth, np.abs(smooth)))

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from ...movies import Movie, PreparedMovie
     from ..maps.attribution import AttributionMap
-    from .processes import Process
 
 
 _SAME = 2.0  # radii of the movie's objects; what happens no farther apart and at the same moment is one event
@@ -63,9 +62,10 @@ def find_events(
     is cut by it counts by half. From the strongest maximum on, each is followed over the neighbouring maps while it
     keeps a quarter of its strength, over at most two maps without it, and every maximum near its way belongs to the
     same process: a division is not reported again as its prophase, its metaphase and each of its daughters. The event
-    lies at the centre of what changed around the maximum: the mean of the place, weighted by map times absolute
-    difference of the frames. It happens when, from one frame to the next, most changes there, as long as the process is
-    followed; of processes that happen at the same moment within two radii the strongest is the event.
+    happens when, from one frame to the next, most changes around the maximum, as long as the process is followed, and
+    lies at the centre of that change: the mean of the place, weighted by the absolute difference of the two frames
+    (mean shift with a Gaussian window of 1.25 radii). Of processes that happen at the same moment within two radii the
+    strongest is the event.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def search_events(
 
     Yields how many maps were taken so far, then how many frames were compared to find out when, then events, strongest
     first. Where `maps` ends early, the events are those in the maps until there. Once `stopping` is set, no further
-    frames are compared: what was not seen by then happens when its map is strongest.
+    frames are compared: what was not seen by then happens when and where its map is strongest.
     """
     scale = Scale.of(radius if radius is not None else object_radius(movie))
     taken = 0
@@ -119,30 +119,31 @@ def search_events(
     for timed in moments(found, layers, sorted(holding), movie, scale):
         yield timed
         if timed.done == timed.total or (stopping is not None and stopping.is_set()):
-            for process, when in _apart(found, timed.frames, _SAME * scale.radius):
+            for rank in _apart(timed, _SAME * scale.radius):
+                process, when = found[rank], int(timed.frames[rank])
                 nearest = min(holding[when], key=lambda number: abs(number - process.layer))
-                yield _event(process, when, layers[nearest].frames, movie.movie)
+                yield _event(process.score, when, timed.places[rank], layers[nearest].frames, movie.movie)
             return
 
 
-def _event(process: Process, when: int, frames: tuple[int, ...], movie: Movie) -> Event:
+def _event(score: float, when: int, place: NDArray[np.float64], frames: tuple[int, ...], movie: Movie) -> Event:
     numbers = movie.frame_numbers
     first, second = (int(numbers[index]) for index in frames[:2])
     edge = np.array(movie.shape[2:]) - 1  # blocks may reach beyond it
-    y, x = (round(float(value), 1) for value in np.clip(process.place, 0, edge))
-    return Event(int(numbers[when]), y, x, process.score, (first, second))
+    y, x = (round(float(value), 1) for value in np.clip(place, 0, edge))
+    return Event(int(numbers[when]), y, x, score, (first, second))
 
 
-def _apart(found: Sequence[Process], whens: NDArray[np.intp], reach: float) -> Iterator[tuple[Process, int]]:
-    """Yield those, strongest first, that are farther than `reach` from all stronger ones of the same moment."""
-    places = np.array([process.place for process in found]).reshape(-1, 2)
-    apart = np.ones(len(whens), bool)
-    order = np.argsort(whens, kind="stable")
-    for same in np.split(order, np.flatnonzero(np.diff(whens[order])) + 1):
+def _apart(timed: Timed, reach: float) -> list[int]:
+    """Return which processes, strongest first, are farther than `reach` from all stronger ones of the same moment."""
+    apart = np.ones(len(timed.frames), bool)
+    order = np.argsort(timed.frames, kind="stable")
+    for same in np.split(order, np.flatnonzero(np.diff(timed.frames[order])) + 1):
         for rank, index in enumerate(same, 1):
             if apart[index]:
-                apart[same[rank:]] &= np.hypot(*(places[same[rank:]] - places[index]).T) > reach
-    yield from ((found[index], int(whens[index])) for index in np.flatnonzero(apart).tolist())
+                apart[same[rank:]] &= np.hypot(*(timed.places[same[rank:]] - timed.places[index]).T) > reach
+    indices: list[int] = np.flatnonzero(apart).tolist()
+    return indices
 
 
 def suggest_threshold(events: Sequence[Event]) -> float:

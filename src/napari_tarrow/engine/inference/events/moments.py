@@ -1,32 +1,41 @@
-"""When a process happens: the moment at which most changes at its place."""
+"""When and where a process happens: the moment at which most changes at its place, and the centre of that change."""
 
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .peaks import change
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from ...movies import PreparedMovie
-    from .peaks import Peaks, Scale
+    from .peaks import Array, Peaks, Scale
     from .processes import Process
+
+_STEPS = 4  # of the search for the centre
 
 
 @dataclass(frozen=True)
 class Timed:
-    """For every process the index of the frame after which most changes at its place, as `done` of `total` tell."""
+    """When and where every process happens, as `done` of `total` frames tell.
+
+    Attributes
+    ----------
+    frames : (N,) int
+        Indices of the frames after which most changes at its place.
+    places : (N, 2) float64
+        `y, x` of the centre of that change, in pixels of the movie.
+    """
 
     done: int
     total: int
     frames: NDArray[np.intp] = field(repr=False)
+    places: NDArray[np.float64] = field(repr=False)
 
 
 def maps_holding(layers: Sequence[Peaks]) -> dict[int, list[int]]:
@@ -44,27 +53,60 @@ def moments(
     """Find out when each process happens, frame by frame; `wanted` are the indices of all that maps compare, in order.
 
     Where a map is strongest says little about when: two frames that are several apart hold everything between them, and
-    a network sees a division coming. So the frames of all maps near the process are compared with the next one each,
-    weighted around its place by the Gaussian in which its centre is sought. Two frames are held at a time.
+    a network sees a division coming. Nor does it say exactly where: it may light up one daughter, or a cell's edge. So
+    the frames of all maps near the process are compared with the next one each, weighted around its maximum by a
+    Gaussian, and its place is moved to the centre of what changes then. Two frames are held at a time.
     """
     from scipy import ndimage
 
     most = np.zeros(len(found))
     best = np.array([layers[one.layer].frames[0] for one in found], np.intp)
     spans = np.array([_span(layers[one.first : one.last + 1]) for one in found], np.intp).reshape(-1, 2)
-    places = scale.blocks(np.array([one.place for one in found]).reshape(-1, 2))
+    maxima = scale.blocks(np.array([one.place for one in found]).reshape(-1, 2))
+    centres = maxima.copy()
+    at = maxima.round().astype(np.intp)
     frame = functools.lru_cache(maxsize=1)(movie.frame)
-    yield Timed(0, len(wanted), best)
+    yield Timed(0, len(wanted), best, scale.pixels(centres))
     for done, index in enumerate(wanted, 1):
         near = np.flatnonzero((spans[:, 0] <= index) & (index <= spans[:, 1]))
         if len(near):
-            smooth = ndimage.gaussian_filter(change(movie, frame, (index, index + 1), scale), scale.centring)
-            values = smooth[tuple(places[near].T)]
-            better = values > most[near]
-            most[near[better]], best[near[better]] = values[better], index
-        yield Timed(done, len(wanted), best)
+            change = _change(movie, frame, index, scale)
+            values = ndimage.gaussian_filter(change, scale.timing)[tuple(at[near].T)]
+            better = near[values > most[near]]
+            most[near], best[better] = np.maximum(most[near], values), index
+            for process in better:
+                centres[process] = _centre(change, maxima[process], scale.centring)
+        yield Timed(done, len(wanted), best, scale.pixels(centres))
 
 
 def _span(layers: Sequence[Peaks]) -> tuple[int, int]:
     frames = [layer.frames for layer in layers if layer.frames]
     return min(first for first, *_ in frames), max(second - 1 for _, second, *_ in frames)
+
+
+def _change(movie: PreparedMovie, frame: Callable[[int], Array], index: int, scale: Scale) -> Array:
+    """Return how much changes from a frame, which `frame` gives by index, to the next: mean differences of blocks."""
+    from ..maps.making import frame_difference, on_movie_grid  # brings torch: tables of events need none
+
+    return scale.means(on_movie_grid(frame_difference(frame, (index, index + 1)), movie).numpy())
+
+
+def _centre(change: Array, place: NDArray[np.float64], sigma: float) -> tuple[float, float]:
+    """Move a place to the mean of where things change around it, a few times (mean shift, Gaussian window)."""
+    y, x = float(place[0]), float(place[1])
+    reach = int(3 * sigma)
+    for _ in range(_STEPS):
+        top, left = max(0, int(y) - reach), max(0, int(x) - reach)
+        part = change[top : int(y) + reach + 1, left : int(x) + reach + 1]
+        rows, columns = np.arange(part.shape[0]) + top, np.arange(part.shape[1]) + left
+        weights = part * np.outer(_gaussian(rows - y, sigma), _gaussian(columns - x, sigma))
+        total = float(weights.sum())
+        if total <= 0:
+            break
+        y, x = float(weights.sum(1) @ rows / total), float(weights.sum(0) @ columns / total)
+    return y, x
+
+
+def _gaussian(distance: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = np.exp(-(distance**2) / (2 * sigma**2))
+    return values

@@ -31,7 +31,7 @@ class Process:
     layer : int
         The map it is in.
     place : (2,) float64
-        `y, x` of the centre of what changed around it, in pixels of the movie.
+        `y, x` of the maximum, in pixels of the movie.
     score : float
         How strong it is.
     first, last : int
@@ -68,7 +68,7 @@ def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
             first, last = min(first, around[0]), max(last, around[-1])
             for near in around:
                 free[near] &= np.hypot(*(layers[near].places - place).T) > _BELONGS * scale.radius
-        yield Process(layer, layers[layer].refined[peak], float(scores[index]), first, last)
+        yield Process(layer, layers[layer].places[peak], float(scores[index]), first, last)
 
 
 def _followed(
