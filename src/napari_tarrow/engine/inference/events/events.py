@@ -136,12 +136,16 @@ def _event(score: float, when: int, place: NDArray[np.float64], frames: tuple[in
 
 def _apart(timed: Timed, reach: float) -> list[int]:
     """Return which processes, strongest first, are farther than `reach` from all stronger ones of the same moment."""
+    from scipy.spatial import KDTree
+
     apart = np.ones(len(timed.frames), bool)
     order = np.argsort(timed.frames, kind="stable")
     for same in np.split(order, np.flatnonzero(np.diff(timed.frames[order])) + 1):
-        for rank, index in enumerate(same, 1):
+        tree = KDTree(timed.places[same])
+        for index in same:
             if apart[index]:
-                apart[same[rank:]] &= np.hypot(*(timed.places[same[rank:]] - timed.places[index]).T) > reach
+                near = same[tree.query_ball_point(timed.places[index], reach)]
+                apart[near[near > index]] = False
     indices: list[int] = np.flatnonzero(apart).tolist()
     return indices
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
+    from scipy.spatial import KDTree
 
     from ...movies import PreparedMovie
     from ..maps.attribution import AttributionMap
@@ -97,6 +99,16 @@ class Peaks:
     frames: tuple[int, ...]
     places: NDArray[np.float64]
     scores: NDArray[np.float64]
+
+    @functools.cached_property
+    def _tree(self) -> KDTree:
+        from scipy.spatial import KDTree
+
+        return KDTree(self.places)
+
+    def near(self, place: NDArray[np.float64], reach: float) -> NDArray[np.intp]:
+        """Return which maxima lie within `reach` pixels of a place, strongest first."""
+        return np.sort(np.array(self._tree.query_ball_point(place, reach), np.intp))
 
 
 _NOTHING = Peaks((), np.zeros((0, 2)), np.zeros(0))

@@ -67,7 +67,7 @@ def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
             around = range(max(0, moment - _AROUND), min(len(layers), moment + _AROUND + 1))
             first, last = min(first, around[0]), max(last, around[-1])
             for near in around:
-                free[near] &= np.hypot(*(layers[near].places - place).T) > _BELONGS * scale.radius
+                free[near][layers[near].near(place, _BELONGS * scale.radius)] = False
         yield Process(layer, layers[layer].places[peak], float(scores[index]), first, last)
 
 
@@ -90,5 +90,5 @@ def _followed(
 
 def _next(peaks: Peaks, place: NDArray[np.float64], reach: float, weakest: float) -> NDArray[np.float64] | None:
     """Return the strongest maximum within reach that is strong enough."""
-    near = np.flatnonzero((np.hypot(*(peaks.places - place).T) <= reach) & (peaks.scores >= weakest))
-    return peaks.places[near[0]] if len(near) else None
+    near = peaks.near(place, reach)
+    return peaks.places[near[0]] if len(near) and peaks.scores[near[0]] >= weakest else None
