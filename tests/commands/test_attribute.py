@@ -120,6 +120,17 @@ def test_maps_events_and_a_page_are_written(folder: Path, capsys: pytest.Capture
     assert "chosen without labels" in said.splitlines()[-2]
 
 
+def test_the_radius_of_objects_is_estimated_and_said_or_given(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 0
+    estimated = yaml.safe_load(Path("out/attribution.yaml").read_text())["radius"]
+    assert f"Objects have a radius of about {estimated:.1f} pixels, estimated from" in capsys.readouterr().out
+    few = len(read_events("out/events.csv").events)
+    assert run("--overwrite --radius 1.5") == 0
+    assert "Objects have" not in capsys.readouterr().out
+    assert yaml.safe_load(Path("out/attribution.yaml").read_text())["radius"] == 1.5
+    assert len(read_events("out/events.csv").events) > few
+
+
 def test_several_deltas_as_ome_zarr_with_the_movies_scale(folder: Path) -> None:
     write(folder / "movie.tif", frames(), PhysicalSizeX=0.5, PhysicalSizeXUnit="µm", PhysicalSizeY=0.5,
           PhysicalSizeYUnit="µm", TimeIncrement=60, TimeIncrementUnit="s")  # fmt: skip
@@ -340,6 +351,8 @@ NOTHING: Callable[[Path], object] = lambda folder: None  # noqa: E731
         ("model movie.tif -o out --overlay avi", NOTHING, "'none', 'gif' or 'mp4'"),
         ("model movie.tif -o out --overlay mp4", NOTHING, "imageio-ffmpeg"),
         ("model movie.tif -o out --threshold high", NOTHING, "a number"),
+        ("model movie.tif -o out --radius 0", NOTHING, "radius"),
+        ("model movie.tif -o out --radius inf", NOTHING, "radius"),
         ("model movie.tif -o out --memory much", NOTHING, "no amount of memory"),
         ("model movie.tif -o out --channels 2", NOTHING, "takes 1 channel"),
         ("model movie.tif -o out --device cuda:77", NOTHING, "cuda:77 is not there"),

@@ -104,11 +104,15 @@ class _Job:
 
         config, output = self._config, self._output
         files = MapFiles(output.work, self._movie.movie, self._deltas, config.format, self._settings())
-        radius = object_radius(self._movie)
+        radius = config.radius or object_radius(self._movie)
+        if config.radius is None:
+            self._printer.line(
+                f"Objects have a radius of about {radius:.1f} pixels, estimated from the movie (--radius changes it)."
+            )
         events = find_events(self._kept(maps, files), self._movie, radius=radius)
         self._go_on()
         threshold = suggest_threshold(events) if config.threshold is None else config.threshold
-        record = self._record(threshold)
+        record = self._record(threshold, radius)
         if config.normalize_maps:
             self._printer.passing("Normalising the maps")
             record["normalised_by"] = {delta: list(pair) for delta, pair in files.normalise(config.signed).items()}
@@ -243,7 +247,7 @@ class _Job:
         options = {name: getattr(self._config, name) for name in names}
         return embedding_settings(self._trained.network, self._movie, **options)
 
-    def _record(self, threshold: float) -> dict[str, Any]:
+    def _record(self, threshold: float, radius: float) -> dict[str, Any]:
         """Return what was made from what and how."""
         from .. import __version__
 
@@ -253,6 +257,7 @@ class _Job:
             "movie": self._movie.movie.source,
             "settings": {**self._settings(), "delta": list(self._deltas)},
             "threshold": threshold,
+            "radius": radius,
         }
 
 

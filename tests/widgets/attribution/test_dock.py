@@ -124,6 +124,22 @@ def expected(model: Path, movie: np.ndarray, **options: Any) -> np.ndarray:
     return maps
 
 
+def test_the_radius_of_objects_is_estimated_and_said_or_taken_as_it_was_typed(run):
+    assert run.all().endswith("Objects have a radius of about 4.0 pixels.")
+    side = run.dock.events.insets[0].map.shape[0]
+    QTest.keyClicks(run.dock.radius, "8")
+    assert run.all() == "Done: 11 maps are shown."
+    assert run.dock.events.insets[0].map.shape[0] > side
+    assert run.viewer.layers["cells evidence [1]"].metadata["napari_tarrow"]["configuration"]["radius"] == 8
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "nan", "inf", "wide", "1e9"])
+def test_a_radius_that_is_none_is_said_and_nothing_starts(run, text):
+    QTest.keyClicks(run.dock.radius, text)
+    assert run.dock.status.text() == f"Radius is {text}. Write pixels above 0, such as 9.5, or leave it empty."
+    assert not run.dock.go.isEnabled()
+
+
 def test_the_map_lies_over_the_movie_and_is_the_engines(run, growing, model_folder):
     run.viewer.dims.set_current_step(0, 6)
     assert run.all().startswith("Done: 11 maps")
@@ -135,7 +151,7 @@ def test_the_map_lies_over_the_movie_and_is_the_engines(run, growing, model_fold
     assert 0 < maps.contrast_limits[1] <= maps.data.max()
     record = maps.metadata["napari_tarrow"]
     assert record["model"] == str(model_folder)
-    assert record["configuration"] == {"delta": [1], "map": "evidence", "class_id": 0, "signed": False}
+    assert record["configuration"] == {"delta": [1], "map": "evidence", "class_id": 0, "signed": False, "radius": None}
     assert len(record["data"]) == 16
 
 
@@ -577,7 +593,7 @@ def test_what_the_engine_notes_is_said(run, monkeypatch):
             yield replace(one, notices=("Tiles are now 256 pixels.",) if one.frames[0] > 3 else ())
 
     monkeypatch.setattr(engine, "attribute", noting)
-    assert run.all() == "Done: 11 maps are shown. Note: Tiles are now 256 pixels."
+    assert run.all().endswith(" Note: Tiles are now 256 pixels.")
 
 
 def test_without_events_that_is_said(run, monkeypatch):
@@ -609,7 +625,7 @@ def test_the_bar_moves_while_events_are_looked_for(run, slow_search, until):
     assert run.dock.status.text().startswith("Looking for events ... 5 of 11 frames")
     assert (run.dock.progress.value(), run.dock.progress.maximum()) == (5, 11)
     slow_search.set()
-    assert run.wait() == "Done: 11 maps are shown."
+    assert run.wait().startswith("Done: 11 maps are shown.")
     assert searched(run) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 11]
 
 

@@ -89,6 +89,15 @@ class AttributeConfig(UseConfig):
         title="Threshold",
         group=EVENTS,
     )
+    radius: float | None = option(
+        None,
+        "Radius of the objects, in pixels of the movie, by which events are told apart and placed; without it,"
+        " estimated from the movie.",
+        title="Object radius",
+        group=EVENTS,
+        gt=0,
+        le=1e6,
+    )
 
     @field_validator("delta")
     @classmethod

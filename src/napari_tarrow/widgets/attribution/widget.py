@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..shared.layers import LayerFacts
     from .event_list import EventList
 
+_WIDEST = 1e6  # pixels
 _KINDS: dict[str, tuple[str, str]] = {
     "evidence": ("evidence", "where the network sees the direction of time"),
     "change": ("change", "how its weighted features changed"),
@@ -58,6 +59,7 @@ class AttributionWidget(UseDock):
         self._written, self._searched = 0, 0
         self._found: EventList | None = None  # by the job; a csv may have been opened since
         self._deltas_typed = False
+        self._estimated = ""  # what was said of the objects
         self.deltas = QLineEdit("1")
         self.deltas.setObjectName("deltas")
         self.deltas.setToolTip("Time steps between the two frames, in frames; several with commas: a layer for each.")
@@ -71,14 +73,23 @@ class AttributionWidget(UseDock):
         self.direction.setToolTip("Which answer of the network is explained; forwards is the true order of the frames.")
         self.signed = QCheckBox("signed, also what speaks against")
         self.signed.setObjectName("signed")
+        self.radius = QLineEdit()
+        self.radius.setObjectName("radius")
+        self.radius.setPlaceholderText("from the movie")
+        self.radius.setToolTip(
+            "Radius of the objects, in pixels, by which events are told apart and placed; without it, estimated from"
+            " the movie."
+        )
         self._add_row("Delta", self.deltas)
         self._add_row("Map", self.kind)
         self._add_row("Explain", self.direction)
         self._add_row("", self.signed)
+        self._add_row("Radius", self.radius)
         self.events = EventsPanel(napari_viewer, self._chosen_movie)
         self.model.changed.connect(self._suit_model)
         self.model.picked.connect(self._take_deltas)
         self.deltas.textEdited.connect(self._count_pairs)
+        self.radius.textEdited.connect(self._refresh)
         self._suit_model()
         self._add_run_bar()
         self.box.addWidget(self.events, 1)
@@ -103,7 +114,7 @@ class AttributionWidget(UseDock):
         self._suit_model()
 
     def _settings(self) -> Iterator[QWidget]:
-        yield from (self.deltas, self.kind, self.direction, self.signed)
+        yield from (self.deltas, self.kind, self.direction, self.signed, self.radius)
 
     def _count_pairs(self) -> None:
         """Let the sentence about the movie count the pairs at the time steps that the user typed."""
@@ -116,6 +127,7 @@ class AttributionWidget(UseDock):
     def _wrong(self) -> str | None:
         try:
             deltas = _numbers(self.deltas.text())
+            _radius(self.radius.text())
         except UserError as error:
             return str(error)
         movie, model = self.movie.facts, self.model.facts
@@ -133,7 +145,7 @@ class AttributionWidget(UseDock):
         assert facts is not None
         assert facts.source is not None
         assert model is not None
-        self._shown, self._written, self._searched, self._found = {}, 0, 0, None
+        self._shown, self._written, self._searched, self._found, self._estimated = {}, 0, 0, None, ""
         preferences = read_preferences()
         self._order = MapOrder(
             folder=model,
@@ -142,6 +154,7 @@ class AttributionWidget(UseDock):
             kind=self.kind.currentData(),
             class_id=self.direction.currentData() or 0,
             signed=self.signed.isChecked(),
+            radius=_radius(self.radius.text()),
             current=frame_in_view(self.viewer, layer, facts.axes),
             device=preferences.device,
             memory=preferences.memory,
@@ -178,6 +191,7 @@ class AttributionWidget(UseDock):
             "map": order.kind,
             "class_id": order.class_id,
             "signed": order.signed,
+            "radius": order.radius,
         }
         self._record = provenance(model=str(order.folder), configuration=options, data=begun.fingerprint)
         for delta, values in begun.maps.items():
@@ -202,6 +216,8 @@ class AttributionWidget(UseDock):
         layer = self._source() if self._source is not None else None
         for shown in self._shown.values():
             shown.finish(self.viewer)
+        if self._order is not None and self._order.radius is None:
+            self._estimated = f" Objects have a radius of about {found.radius:.1f} pixels."
         if layer is not None and still_there(self.viewer, layer) and self._facts is not None:
             self._found = self.events.found_again(layer, found.events)
             self.events.show_events(
@@ -225,7 +241,7 @@ class AttributionWidget(UseDock):
             few = self._searched < self._written
             which = f"the first {self._searched} of them" if few else "them"
             return f"Stopped: {_maps(self._written)} shown, and the events are those in {which}."
-        return f"Done: {_maps(self._written)} shown."
+        return f"Done: {_maps(self._written)} shown.{self._estimated}"
 
     def _chosen_movie(self) -> tuple[Any, LayerFacts] | None:
         """Return the layer that is chosen as movie, and what it is; None where it is none."""
@@ -278,6 +294,16 @@ def _numbers(text: str) -> tuple[int, ...]:
     if not words or not all(word.isdecimal() and 0 < int(word) <= 1_000_000 for word in words):
         raise UserError(f"Delta is {text.strip() or 'empty'}. Write whole numbers from 1 on, such as 1 or 4, 8.")
     return tuple(dict.fromkeys(map(int, words)))
+
+
+def _radius(text: str) -> float | None:
+    """Return the radius that was typed; None where nothing was."""
+    if not text.strip():
+        return None
+    with contextlib.suppress(ValueError):
+        if 0 < (value := float(text)) <= _WIDEST:
+            return value
+    raise UserError(f"Radius is {text.strip()}. Write pixels above 0, such as 9.5, or leave it empty.")
 
 
 def _maps(count: int) -> str:

@@ -42,6 +42,8 @@ class MapOrder:
     deltas : tuple of int
     kind, class_id, signed
         As in `attribute`.
+    radius : float, optional
+        Of the movie's objects, in pixels; without it, estimated.
     current : int
         The frame in view, which comes first.
     device, memory
@@ -54,6 +56,7 @@ class MapOrder:
     kind: MapKind = "evidence"
     class_id: int = 0
     signed: bool = False
+    radius: float | None = None
     current: int = 0
     device: str = "auto"
     memory: int | None = None
@@ -165,7 +168,7 @@ def _events(
     from ...engine.inference.events.pictures import event_inset, inset_side
     from ...engine.movies.object_radius import object_radius
 
-    radius = object_radius(movie)
+    radius = order.radius or object_radius(movie)
     found: list[Event] = []
     for one in search_events(_again(order, maps, written, stopping), movie, radius=radius, stopping=stopping):
         if isinstance(one, int):

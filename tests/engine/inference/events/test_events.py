@@ -174,6 +174,13 @@ def test_maps_out_of_order_are_refused(division):
         find_events(maps[::-1], movie, radius=RADIUS)
 
 
+@pytest.mark.parametrize("radius", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_radius_that_is_none_is_refused(division, radius):
+    movie, maps = division
+    with pytest.raises(ValueError, match="radius of the objects"):
+        find_events(maps, movie, radius=radius)
+
+
 def test_signed_maps_are_refused(division):
     movie, maps = division
     with pytest.raises(ValueError, match="frame 2 has signs"):

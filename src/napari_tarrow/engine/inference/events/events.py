@@ -82,7 +82,7 @@ def find_events(
     Raises
     ------
     ValueError
-        If the maps are not in order, or signed.
+        If the maps are not in order, or signed, or the radius is not above 0.
     """
     search = search_events(maps, movie, radius=radius)
     return list(itertools.islice((one for one in search if isinstance(one, Event)), count))

@@ -47,7 +47,15 @@ class Scale:
 
     @classmethod
     def of(cls, radius: float) -> Scale:
-        """Return the scale for objects of this radius, in pixels."""
+        """Return the scale for objects of this radius, in pixels.
+
+        Raises
+        ------
+        ValueError
+            If it is not above 0.
+        """
+        if not 0 < radius < np.inf:
+            raise ValueError(f"The radius of the objects is {radius}; give pixels, above 0.")
         return cls(radius, max(1, int(_SMOOTHING * radius / 2.5)))
 
     @property
