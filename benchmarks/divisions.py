@@ -4,12 +4,13 @@
 
 Prints, for every model and map, and for random points, brightness, the plain frame difference and a network with random
 weights (all through the same detection of events): recall at N and 2N of N known divisions, average precision, best F1,
-and F1 at the threshold that is suggested without labels. A match lies within 15 pixels and `--frames` frames.
+and F1 at the threshold that is suggested without labels. A match lies within each of `--pixels` (15) and of `--frames`.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -48,12 +49,13 @@ def main() -> None:
     movie, _ = open_for(models[0], UseConfig(movie=arguments.movie))
     divisions = read_divisions(arguments.divisions)
     radius = object_radius(movie)
-    frames = " and ".join(map(str, arguments.frames))
-    print(f"{movie.movie.name}: {len(divisions)} divisions; objects of {radius:.1f} pixels; within {frames} frames\n")
+    limits = list(itertools.product(arguments.pixels, arguments.frames))
+    within = " / ".join(f"{pixels:g} pixels and {frames} frames" for pixels, frames in limits)
+    print(f"{movie.movie.name}: {len(divisions)} divisions; objects of {radius:.1f} pixels; within {within}\n")
     print("| " + " | ".join(HEADINGS) + " |")
     print("|---" * len(HEADINGS) + "|")
     for name, events in _all_events(models, arguments, radius):
-        print(_row(name, events, divisions, arguments.frames), flush=True)
+        print(_row(name, events, divisions, limits), flush=True)
 
 
 def _arguments() -> argparse.Namespace:
@@ -62,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("divisions")
     parser.add_argument("models", nargs="+")
     parser.add_argument("--maps", nargs="+", default=["evidence", "change", "gradcam"])
+    parser.add_argument("--pixels", type=float, nargs="+", default=[15.0])
     parser.add_argument("--frames", type=int, nargs="+", default=[1, 6])
     parser.add_argument("--no-baselines", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
@@ -128,9 +131,9 @@ def _difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return change
 
 
-def _row(name: str, events: list[Event], divisions: list[Division], frames: list[int]) -> str:
+def _row(name: str, events: list[Event], divisions: list[Division], limits: list[tuple[float, int]]) -> str:
     threshold = suggest_threshold(events)
-    found = [score(events, divisions, frames=limit, threshold=threshold) for limit in frames]
+    found = [score(events, divisions, distance=pixels, frames=frames, threshold=threshold) for pixels, frames in limits]
     assert all(one.chosen for one in found)
     cells = [
         [f"{one.recall_at_n:.2f}" for one in found],
