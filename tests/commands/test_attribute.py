@@ -353,6 +353,7 @@ NOTHING: Callable[[Path], object] = lambda folder: None  # noqa: E731
         ("model movie.tif -o out --threshold high", NOTHING, "a number"),
         ("model movie.tif -o out --radius 0", NOTHING, "radius"),
         ("model movie.tif -o out --radius inf", NOTHING, "radius"),
+        ("model movie.tif -o out --radius 21", NOTHING, "frames are 40 x 52: give 0.5 to 20"),
         ("model movie.tif -o out --memory much", NOTHING, "no amount of memory"),
         ("model movie.tif -o out --channels 2", NOTHING, "takes 1 channel"),
         ("model movie.tif -o out --device cuda:77", NOTHING, "cuda:77 is not there"),

@@ -87,8 +87,11 @@ class _Job:
 
     def run(self) -> None:
         from ..engine.inference.events.table import read_events
+        from ..engine.movies.object_radius import fitting_radius
 
         maps = self._attributed()
+        if self._config.radius is not None:
+            fitting_radius(self._movie, self._config.radius)
         if (table := self._output.path / _EVENTS).is_file():
             read_events(table)  # its ticks are wanted at the end: if it is damaged, that is said now
         self._announce()
@@ -100,14 +103,14 @@ class _Job:
         from ..engine.inference.events.events import find_events, suggest_threshold
         from ..engine.inference.events.table import write_events
         from ..engine.inference.stores.map_files import MapFiles
-        from ..engine.movies.object_radius import object_radius
+        from ..engine.movies.object_radius import object_radius, radius_in_words
 
         config, output = self._config, self._output
         files = MapFiles(output.work, self._movie.movie, self._deltas, config.format, self._settings())
         radius = config.radius or object_radius(self._movie)
         if config.radius is None:
             self._printer.line(
-                f"Objects have a radius of about {radius:.1f} pixels, estimated from the movie (--radius changes it)."
+                f"Objects have a radius of {radius_in_words(radius)}, estimated from the movie (--radius changes it)."
             )
         events = find_events(self._kept(maps, files), self._movie, radius=radius)
         self._go_on()

@@ -125,7 +125,7 @@ def expected(model: Path, movie: np.ndarray, **options: Any) -> np.ndarray:
 
 
 def test_the_radius_of_objects_is_estimated_and_said_or_taken_as_it_was_typed(run):
-    assert run.all().endswith("Objects have a radius of about 4.0 pixels.")
+    assert run.all().endswith("Objects have a radius of 4 pixels or less.")
     side = run.dock.events.insets[0].map.shape[0]
     QTest.keyClicks(run.dock.radius, "8")
     assert run.all() == "Done: 11 maps are shown."
@@ -133,7 +133,14 @@ def test_the_radius_of_objects_is_estimated_and_said_or_taken_as_it_was_typed(ru
     assert run.viewer.layers["cells evidence [1]"].metadata["napari_tarrow"]["configuration"]["radius"] == 8
 
 
-@pytest.mark.parametrize("text", ["0", "-3", "nan", "inf", "wide", "1e9"])
+def test_a_radius_that_fits_no_object_is_said_before_any_map_is_made(run):
+    QTest.keyClicks(run.dock.radius, "500")
+    assert run.all().startswith("The radius of the objects is 500 pixels, and the frames are ")
+    assert run.frames() == []
+    assert [layer.name for layer in run.viewer.layers] == ["cells"]
+
+
+@pytest.mark.parametrize("text", ["0", "-3", "nan", "inf", "wide"])
 def test_a_radius_that_is_none_is_said_and_nothing_starts(run, text):
     QTest.keyClicks(run.dock.radius, text)
     assert run.dock.status.text() == f"Radius is {text}. Write pixels above 0, such as 9.5, or leave it empty."
@@ -635,7 +642,8 @@ def test_stop_ends_the_search_for_events_and_keeps_those_that_are_found(run, slo
     run.dock.stop.click()
     assert not run.dock.stop.isEnabled()
     slow_search.set()
-    assert run.wait() == "Stopped: 11 maps are shown, and the events are those in the first 5 of them."
+    stopped = "Stopped: 11 maps are shown, and the events are those in the first 5 of them."
+    assert run.wait() == f"{stopped} Objects have a radius of 4 pixels or less."
     assert searched(run)[-1] == 5
     frames = run.viewer.layers["cells events"].data[:, 0]
     assert len(frames)

@@ -95,8 +95,7 @@ class AttributeConfig(UseConfig):
         " estimated from the movie.",
         title="Object radius",
         group=EVENTS,
-        gt=0,
-        le=1e6,
+        ge=0.5,
     )
 
     @field_validator("delta")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .prepared import middle
+from ..errors import UserError
+from .prepared import block_means, middle
 from .sequences import spread
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _SMALLEST = 4.0  # pixels; phase contrast has fine grain, but nothing smaller th
 _LARGEST = 1 / 8  # of the frame's shorter side
 _DEGREE = 2  # of the surface that stands for uneven illumination
 _NOTHING = 1e-6  # of the largest value: what is less is rounding
-_GRAIN, _ROUNDS = 0.5, 3  # what contrast is measured above, in radii of the intensity; how often its reach is measured
+_GRAIN, _ROUNDS = 0.5, 3  # smoothing before contrast is taken, in radii of intensity; how often its reach is measured
 
 
 def object_radius(movie: PreparedMovie) -> float:
@@ -45,6 +46,28 @@ def object_radius(movie: PreparedMovie) -> float:
     return float(np.clip(step * float(np.median(known)), _SMALLEST, largest)) if known else _SMALLEST
 
 
+def fitting_radius(movie: PreparedMovie, radius: float) -> float:
+    """Return a radius that a user gives, in pixels of the movie.
+
+    Raises
+    ------
+    UserError
+        If it is less than half a pixel, or more than half the shorter side of the frames.
+    """
+    height, width = movie.movie.shape[2:]
+    if not 0.5 <= radius <= min(height, width) / 2:
+        raise UserError(
+            f"The radius of the objects is {radius:g} pixels, and the frames are {height:,} x {width:,}: give 0.5 to"
+            f" {min(height, width) / 2:g}, or none, and it is estimated."
+        )
+    return radius
+
+
+def radius_in_words(radius: float) -> str:
+    """Say how large an estimated radius is: smaller ones than the smallest are not told apart."""
+    return f"about {radius:.1f} pixels" if radius > _SMALLEST else f"{_SMALLEST:g} pixels or less"
+
+
 def _radius(frame: NDArray[np.float32]) -> float | None:
     """Return the radius of the objects in a frame; None if there are none."""
     from scipy import ndimage
@@ -53,12 +76,14 @@ def _radius(frame: NDArray[np.float32]) -> float | None:
     if fine is None:
         return None
     radius = fine
-    smooth = ndimage.gaussian_filter(_levelled(frame), _GRAIN * fine)
+    block = max(1, int(_GRAIN * fine))  # smoothed frames need no more pixels
+    smooth = block_means(ndimage.gaussian_filter(_levelled(frame), _GRAIN * fine)[None], block)[0]
     for _ in range(_ROUNDS):
-        intensity, contrast = (_half_width(ndimage.gaussian_filter(of, radius)) for of in (smooth, np.abs(smooth)))
-        if intensity is None or contrast is None or fine + contrast - intensity <= radius:
+        both = (ndimage.gaussian_filter(image, radius / block) for image in (smooth, np.abs(smooth)))
+        intensity, contrast = map(_half_width, both)
+        if intensity is None or contrast is None or fine + block * (contrast - intensity) <= radius:
             break
-        radius = fine + contrast - intensity
+        radius = fine + block * (contrast - intensity)
     return radius
 
 
@@ -73,9 +98,9 @@ def _half_width(image: NDArray[np.floating[Any]]) -> float | None:
         return None
     size = [fft.next_fast_len(2 * side, real=True) for side in image.shape]
     power = fft.irfft2(np.abs(fft.rfft2(level, s=size)) ** 2, s=size)
-    overlap = fft.irfft2(np.abs(fft.rfft2(np.ones_like(image), s=size)) ** 2, s=size)
     reach = max(2, min(image.shape) // 2)
-    means = _by_lag(power[:reach, :reach] / overlap[:reach, :reach], reach)
+    overlap = np.multiply.outer(*(side - np.arange(reach) for side in image.shape))
+    means = _by_lag(power[:reach, :reach] / overlap, reach)
     whole = min(means[0], 2 * means[1] - means[2]) if reach > 2 else means[0]
     below = np.flatnonzero(means < whole / 2)
     if whole <= 0 or not len(below):

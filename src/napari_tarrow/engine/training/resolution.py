@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..movies.object_radius import object_radius
+from ..movies.object_radius import object_radius, radius_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def choose_subsample(movies: Sequence[PreparedMovie], most: int) -> Resolution:
     wanted = max(1, int(radius / _RADIUS))
     block = max(1, min(wanted, most))
     chosen = "Full resolution" if block == 1 else f"Blocks of {block} x {block} pixels averaged"
-    why = f"{chosen}, chosen from the movie: objects have a radius of about {radius:.1f} pixels"
+    why = f"{chosen}, chosen from the movie: objects have a radius of {radius_in_words(radius)}"
     if block > 1:
         why += f", of which {radius / block:.1f} are left"
     if block < wanted:

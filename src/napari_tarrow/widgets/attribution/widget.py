@@ -16,6 +16,7 @@ from qtpy.QtWidgets import QCheckBox, QLineEdit, QWidget
 from ...engine.config.attribution import MapKind
 from ...engine.errors import UserError
 from ...engine.movies import sequences
+from ...engine.movies.object_radius import radius_in_words
 from ..shared.combo import Combo
 from ..shared.dock import UseDock
 from ..shared.layers import laid_over, like, plain, provenance, still_there
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from ..shared.layers import LayerFacts
     from .event_list import EventList
 
-_WIDEST = 1e6  # pixels
 _KINDS: dict[str, tuple[str, str]] = {
     "evidence": ("evidence", "where the network sees the direction of time"),
     "change": ("change", "how its weighted features changed"),
@@ -59,7 +59,7 @@ class AttributionWidget(UseDock):
         self._written, self._searched = 0, 0
         self._found: EventList | None = None  # by the job; a csv may have been opened since
         self._deltas_typed = False
-        self._estimated = ""  # what was said of the objects
+        self._estimated = ""  # what is said of the objects
         self.deltas = QLineEdit("1")
         self.deltas.setObjectName("deltas")
         self.deltas.setToolTip("Time steps between the two frames, in frames; several with commas: a layer for each.")
@@ -217,7 +217,7 @@ class AttributionWidget(UseDock):
         for shown in self._shown.values():
             shown.finish(self.viewer)
         if self._order is not None and self._order.radius is None:
-            self._estimated = f" Objects have a radius of about {found.radius:.1f} pixels."
+            self._estimated = f" Objects have a radius of {radius_in_words(found.radius)}."
         if layer is not None and still_there(self.viewer, layer) and self._facts is not None:
             self._found = self.events.found_again(layer, found.events)
             self.events.show_events(
@@ -240,7 +240,7 @@ class AttributionWidget(UseDock):
         if self._stopped:
             few = self._searched < self._written
             which = f"the first {self._searched} of them" if few else "them"
-            return f"Stopped: {_maps(self._written)} shown, and the events are those in {which}."
+            return f"Stopped: {_maps(self._written)} shown, and the events are those in {which}.{self._estimated}"
         return f"Done: {_maps(self._written)} shown.{self._estimated}"
 
     def _chosen_movie(self) -> tuple[Any, LayerFacts] | None:
@@ -301,7 +301,7 @@ def _radius(text: str) -> float | None:
     if not text.strip():
         return None
     with contextlib.suppress(ValueError):
-        if 0 < (value := float(text)) <= _WIDEST:
+        if 0 < (value := float(text)) < np.inf:
             return value
     raise UserError(f"Radius is {text.strip()}. Write pixels above 0, such as 9.5, or leave it empty.")
 

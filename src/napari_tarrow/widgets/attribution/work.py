@@ -122,8 +122,12 @@ def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
     events. Stopped in the first part no further maps are made, and the events are those in the maps that are there; in
     the second, no further maps are searched, and there are no further pictures.
     """
+    from ...engine.movies.object_radius import fitting_radius
+
     opened = open_model_and_movie(order.folder, order.movie, order.device)
     movie = opened.movie
+    if order.radius is not None:
+        fitting_radius(movie, order.radius)
     n_frames, _, height, width = movie.movie.shape
     room = roomy((len(order.deltas), n_frames, height, width), np.float32)
     maps = dict(zip(order.deltas, room, strict=True))

@@ -6,6 +6,7 @@ import threading
 import numpy as np
 import pytest
 
+from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference.events.events import Event, find_events, search_events, suggest_threshold
 from napari_tarrow.engine.inference.events.moments import Timed
 from napari_tarrow.engine.inference.maps.attribution import AttributionMap
@@ -177,7 +178,7 @@ def test_maps_out_of_order_are_refused(division):
 @pytest.mark.parametrize("radius", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_radius_that_is_none_is_refused(division, radius):
     movie, maps = division
-    with pytest.raises(ValueError, match="radius of the objects"):
+    with pytest.raises(UserError, match="radius of the objects"):
         find_events(maps, movie, radius=radius)
 
 

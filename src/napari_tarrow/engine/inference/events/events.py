@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...movies.object_radius import object_radius
+from ...movies.object_radius import fitting_radius, object_radius
 from .moments import Timed, maps_holding, moments
 from .peaks import Scale, peaks_of_maps
 from .processes import processes
@@ -64,8 +64,8 @@ def find_events(
     same process: a division is not reported again as its prophase, its metaphase and each of its daughters. The event
     happens when, from one frame to the next, most changes around the maximum, as long as the process is followed, and
     lies at the centre of that change: the mean of the place, weighted by the absolute difference of the two frames
-    (mean shift with a Gaussian window of 1.25 radii). Of processes that happen at the same moment within two radii the
-    strongest is the event.
+    (mean shift with a Gaussian window of 1.25 radii, no farther than two). Of processes that happen at the same moment
+    with centres within two radii the strongest is the event.
 
     Parameters
     ----------
@@ -82,7 +82,9 @@ def find_events(
     Raises
     ------
     ValueError
-        If the maps are not in order, or signed, or the radius is not above 0.
+        If the maps are not in order, or signed.
+    UserError
+        If the radius fits no object of the movie.
     """
     search = search_events(maps, movie, radius=radius)
     return list(itertools.islice((one for one in search if isinstance(one, Event)), count))
@@ -101,7 +103,7 @@ def search_events(
     first. Where `maps` ends early, the events are those in the maps until there. Once `stopping` is set, no further
     frames are compared: what was not seen by then happens when and where its map is strongest.
     """
-    scale = Scale.of(radius if radius is not None else object_radius(movie))
+    scale = Scale.of(object_radius(movie) if radius is None else fitting_radius(movie, radius))
     taken = 0
 
     def counted() -> Iterator[AttributionMap]:

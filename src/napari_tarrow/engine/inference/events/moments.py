@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .processes import Process
 
 _STEPS = 4  # of the search for the centre
+_FARTHEST = 2.0  # radii from the map's maximum
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Timed:
 
     Attributes
     ----------
+    done, total : int
+        How many frames were compared with the next, of how many.
     frames : (N,) int
         Indices of the frames after which most changes at its place.
     places : (N, 2) float64
@@ -66,7 +69,7 @@ def moments(
     centres = maxima.copy()
     at = maxima.round().astype(np.intp)
     frame = functools.lru_cache(maxsize=1)(movie.frame)
-    yield Timed(0, len(wanted), best, scale.pixels(centres))
+    yield Timed(0, len(wanted), best.copy(), scale.pixels(centres))
     for done, index in enumerate(wanted, 1):
         near = np.flatnonzero((spans[:, 0] <= index) & (index <= spans[:, 1]))
         if len(near):
@@ -75,8 +78,8 @@ def moments(
             better = near[values > most[near]]
             most[near], best[better] = np.maximum(most[near], values), index
             for process in better:
-                centres[process] = _centre(change, maxima[process], scale.centring)
-        yield Timed(done, len(wanted), best, scale.pixels(centres))
+                centres[process] = _centre(change, maxima[process], scale)
+        yield Timed(done, len(wanted), best.copy(), scale.pixels(centres))
 
 
 def _span(layers: Sequence[Peaks]) -> tuple[int, int]:
@@ -91,9 +94,10 @@ def _change(movie: PreparedMovie, frame: Callable[[int], Array], index: int, sca
     return scale.means(on_movie_grid(frame_difference(frame, (index, index + 1)), movie).numpy())
 
 
-def _centre(change: Array, place: NDArray[np.float64], sigma: float) -> tuple[float, float]:
+def _centre(change: Array, place: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
     """Move a place to the mean of where things change around it, a few times (mean shift, Gaussian window)."""
     y, x = float(place[0]), float(place[1])
+    sigma = scale.centring
     reach = int(3 * sigma)
     for _ in range(_STEPS):
         top, left = max(0, int(y) - reach), max(0, int(x) - reach)
@@ -104,7 +108,8 @@ def _centre(change: Array, place: NDArray[np.float64], sigma: float) -> tuple[fl
         if total <= 0:
             break
         y, x = float(weights.sum(1) @ rows / total), float(weights.sum(0) @ columns / total)
-    return y, x
+    moved = np.array([y, x]) - place
+    return place + moved * min(1.0, _FARTHEST * scale.radius / scale.block / max(float(np.hypot(*moved)), 1e-9))
 
 
 def _gaussian(distance: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.float64]:
