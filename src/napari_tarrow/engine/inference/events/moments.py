@@ -57,28 +57,25 @@ def moments(
 
     Where a map is strongest says little about when: two frames that are several apart hold everything between them, and
     a network sees a division coming. Nor does it say exactly where: it may light up one daughter, or a cell's edge. So
-    the frames of all maps near the process are compared with the next one each, weighted around its maximum by a
-    Gaussian, and its place is moved to the centre of what changes then. Two frames are held at a time.
+    the frames of all maps near the process are compared with the next one each. Around its maximum the centre of what
+    changes is sought, and where most changes around that centre, there and then it happens. Two frames are held at a
+    time.
     """
-    from scipy import ndimage
-
     most = np.zeros(len(found))
     best = np.array([layers[one.layer].frames[0] for one in found], np.intp)
     spans = np.array([_span(layers[one.first : one.last + 1]) for one in found], np.intp).reshape(-1, 2)
     maxima = scale.blocks(np.array([one.place for one in found]).reshape(-1, 2))
     centres = maxima.copy()
-    at = maxima.round().astype(np.intp)
     frame = functools.lru_cache(maxsize=1)(movie.frame)
     yield Timed(0, len(wanted), best.copy(), scale.pixels(centres))
     for done, index in enumerate(wanted, 1):
         near = np.flatnonzero((spans[:, 0] <= index) & (index <= spans[:, 1]))
         if len(near):
             change = _change(movie, frame, index, scale)
-            values = ndimage.gaussian_filter(change, scale.timing)[tuple(at[near].T)]
-            better = near[values > most[near]]
-            most[near], best[better] = np.maximum(most[near], values), index
-            for process in better:
-                centres[process] = _centre(change, maxima[process], scale)
+            for process in near:
+                centre, strength = _centre(change, maxima[process], scale)
+                if strength > most[process]:
+                    most[process], best[process], centres[process] = strength, index, centre
         yield Timed(done, len(wanted), best.copy(), scale.pixels(centres))
 
 
@@ -94,22 +91,25 @@ def _change(movie: PreparedMovie, frame: Callable[[int], Array], index: int, sca
     return scale.means(on_movie_grid(frame_difference(frame, (index, index + 1)), movie).numpy())
 
 
-def _centre(change: Array, place: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
-    """Move a place to the mean of where things change around it, a few times (mean shift, Gaussian window)."""
-    y, x = float(place[0]), float(place[1])
-    sigma = scale.centring
+def _centre(change: Array, start: NDArray[np.float64], scale: Scale) -> tuple[NDArray[np.float64], float]:
+    """Move a place to the mean of where things change around it, a few times, and return how much changes there.
+
+    Mean shift with a Gaussian window.
+    """
+    sigma, farthest = scale.centring, _FARTHEST * scale.radius / scale.block
     reach = int(3 * sigma)
+    centre, strength = start, 0.0
     for _ in range(_STEPS):
-        top, left = max(0, int(y) - reach), max(0, int(x) - reach)
+        (y, x), (top, left) = centre, np.maximum(centre.astype(int) - reach, 0)
         part = change[top : int(y) + reach + 1, left : int(x) + reach + 1]
         rows, columns = np.arange(part.shape[0]) + top, np.arange(part.shape[1]) + left
         weights = part * np.outer(_gaussian(rows - y, sigma), _gaussian(columns - x, sigma))
-        total = float(weights.sum())
-        if total <= 0:
+        strength = float(weights.sum())
+        if strength <= 0:
             break
-        y, x = float(weights.sum(1) @ rows / total), float(weights.sum(0) @ columns / total)
-    moved = np.array([y, x]) - place
-    return place + moved * min(1.0, _FARTHEST * scale.radius / scale.block / max(float(np.hypot(*moved)), 1e-9))
+        moved = np.array([weights.sum(1) @ rows, weights.sum(0) @ columns]) / strength - start
+        centre = start + moved * min(1.0, farthest / max(float(np.hypot(*moved)), 1e-9))
+    return centre, strength
 
 
 def _gaussian(distance: NDArray[np.floating[Any]], sigma: float) -> NDArray[np.float64]:

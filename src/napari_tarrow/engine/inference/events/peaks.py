@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 # In radii of the movie's objects. F1 on two movies changed by less than 0.03 within a factor of 1.5 of the first, and
-# average precision by as much with the others from 1 to 1.5.
-_SMOOTHING, _TIMING, _CENTRING = 0.8, 1.5, 1.25
+# average precision by as much with the second from 1 to 1.5.
+_SMOOTHING, _CENTRING = 0.8, 1.25
 _SIDEWAYS = 0.5  # weight of the maps just before and after, against 1
 _PIXELS_PER_PEAK = 1000  # at most one maximum on so many pixels of the movie is kept of a map
 _FEWEST = 50
@@ -55,11 +55,6 @@ class Scale:
     def smoothing(self) -> float:
         """Standard deviation of the smoothing, in blocks."""
         return _SMOOTHING * self.radius / self.block
-
-    @property
-    def timing(self) -> float:
-        """Standard deviation of the window in which the most change is sought, in blocks."""
-        return _TIMING * self.radius / self.block
 
     @property
     def centring(self) -> float:
