@@ -124,5 +124,12 @@ def test_a_radius_that_fits_no_object_of_the_movie_is_refused(radius):
         fitting_radius(movie, radius)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 40), (6, 6)])
+def test_what_is_estimated_fits_tiny_frames_too(height, width):
+    frames = np.random.default_rng(0).uniform(size=(3, height, width)).astype(np.float32)
+    movie = PreparedMovie(open_movie(frames), Preparation("movie"))
+    assert fitting_radius(movie, object_radius(movie)) == 4
+
+
 def test_the_smallest_radius_is_said_to_be_a_bound():
     assert [radius_in_words(radius) for radius in (9.44, 4.0)] == ["about 9.4 pixels", "4 pixels or less"]

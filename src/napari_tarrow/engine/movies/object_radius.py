@@ -52,13 +52,14 @@ def fitting_radius(movie: PreparedMovie, radius: float) -> float:
     Raises
     ------
     UserError
-        If it is less than half a pixel, or more than half the shorter side of the frames.
+        If it is less than half a pixel, or more than half the shorter side of the frames (or 4, in tiny ones).
     """
     height, width = movie.movie.shape[2:]
-    if not 0.5 <= radius <= min(height, width) / 2:
+    most = max(_SMALLEST, min(height, width) / 2)
+    if not 0.5 <= radius <= most:
         raise UserError(
             f"The radius of the objects is {radius:g} pixels, and the frames are {height:,} x {width:,}: give 0.5 to"
-            f" {min(height, width) / 2:g}, or none, and it is estimated."
+            f" {most:g}, or none, and it is estimated."
         )
     return radius
 
