@@ -283,15 +283,15 @@ def test_a_movie_whose_name_no_font_can_draw(folder: Path) -> None:
 def test_ticks_of_events_that_other_settings_do_not_find_are_kept_beside(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("--delta 2") == 0
+    assert run("--delta 2 --radius 1.5") == 0
     events = read_events("out/events.csv").events
-    write_events("out/events.csv", events, true=[True] + [None] * (len(events) - 1))
+    write_events("out/events.csv", events, true=[True, False] + [None] * (len(events) - 2))
     before = Path("out/events.csv").read_text()
     capsys.readouterr()
 
     assert run("--delta 1 --overwrite") == 0
 
-    assert "Note: ticks or remarks of yours belong to 1 event that these" in capsys.readouterr().out
+    assert "Note: ticks or remarks of yours belong to 2 events that these" in capsys.readouterr().out
     assert Path("out/events_before_1.csv").read_text() == before
     assert set(read_events("out/events.csv").true) == {None}
 

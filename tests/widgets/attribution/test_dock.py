@@ -54,6 +54,8 @@ TIMED: dict[str, Any] = {
     "units": ("min", "um", "um"),
     "axis_labels": ("t", "y", "x"),
 }
+SMALL = "Objects have a radius of 4 pixels or less."
+DONE = f"Done: 11 maps are shown. {SMALL}"
 EVENTS = [Event(t, 4.0 + t, 20.0 - t, 9.0 - t, (t, t + 1)) for t in range(8)]
 
 
@@ -125,7 +127,7 @@ def expected(model: Path, movie: np.ndarray, **options: Any) -> np.ndarray:
 
 
 def test_the_radius_of_objects_is_estimated_and_said_or_taken_as_it_was_typed(run):
-    assert run.all().endswith("Objects have a radius of 4 pixels or less.")
+    assert run.all() == DONE
     side = run.dock.events.insets[0].map.shape[0]
     QTest.keyClicks(run.dock.radius, "8")
     assert run.all() == "Done: 11 maps are shown."
@@ -600,7 +602,7 @@ def test_what_the_engine_notes_is_said(run, monkeypatch):
             yield replace(one, notices=("Tiles are now 256 pixels.",) if one.frames[0] > 3 else ())
 
     monkeypatch.setattr(engine, "attribute", noting)
-    assert run.all().endswith(" Note: Tiles are now 256 pixels.")
+    assert run.all() == f"{DONE} Note: Tiles are now 256 pixels."
 
 
 def test_without_events_that_is_said(run, monkeypatch):
@@ -632,7 +634,7 @@ def test_the_bar_moves_while_events_are_looked_for(run, slow_search, until):
     assert run.dock.status.text().startswith("Looking for events ... 5 of 11 frames")
     assert (run.dock.progress.value(), run.dock.progress.maximum()) == (5, 11)
     slow_search.set()
-    assert run.wait().startswith("Done: 11 maps are shown.")
+    assert run.wait() == DONE
     assert searched(run) == [3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 11]
 
 
@@ -642,8 +644,7 @@ def test_stop_ends_the_search_for_events_and_keeps_those_that_are_found(run, slo
     run.dock.stop.click()
     assert not run.dock.stop.isEnabled()
     slow_search.set()
-    stopped = "Stopped: 11 maps are shown, and the events are those in the first 5 of them."
-    assert run.wait() == f"{stopped} Objects have a radius of 4 pixels or less."
+    assert run.wait() == f"Stopped: 11 maps are shown, and the events are those in the first 5 of them. {SMALL}"
     assert searched(run)[-1] == 5
     frames = run.viewer.layers["cells events"].data[:, 0]
     assert len(frames)
