@@ -1,0 +1,14 @@
+"""Whole runs on a device that is not the CPU: see `whole_runs.py`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_whole_runs():
+    runs = Path(__file__).with_name("whole_runs.py")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(runs)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
