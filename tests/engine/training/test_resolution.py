@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_tarrow.engine.config import TrainConfig
 from napari_tarrow.engine.errors import UserError
@@ -38,6 +39,19 @@ def test_the_larger_the_objects_the_larger_the_blocks(radius: int, block: int) -
     found = choose_subsample([prepared(discs(radius))], 99)
     assert found.subsample == block
     assert found.why.startswith("Full resolution" if block == 1 else f"Blocks of {block} x {block} pixels")
+
+
+def test_cells_of_a_colony_are_not_averaged_away() -> None:
+    """In phase contrast a dense colony within its halo counts as one object: its cells are what blocks must leave."""
+    y, x = np.mgrid[:400, :400]
+    inside = (abs(y - 200) <= 62) & (abs(x - 200) <= 120)
+    cells = inside & ((y - 200 + 10) % 26 <= 20) & ((x - 200 + 36) % 84 <= 72)
+    halo = ndimage.gaussian_filter(cells.astype(float), 30)
+    colony = np.where(cells, -1, 1.5 * halo / halo.max())
+    noise = np.random.default_rng(0).normal(scale=0.05, size=(6, 400, 400))
+    found = choose_subsample([prepared((colony + noise).astype(np.float32))], 99)
+    assert found.subsample == 1
+    assert found.why.endswith("; larger blocks would lose their details, of about 5.3 pixels.")
 
 
 def test_of_several_movies_the_middle_one_decides_and_patches_must_fit() -> None:

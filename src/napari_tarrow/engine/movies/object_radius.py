@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,19 @@ _NOTHING = 1e-6  # of the largest value: what is less is rounding
 _GRAIN, _ROUNDS = 0.5, 3  # smoothing before contrast is taken, in radii of intensity; how often its reach is measured
 
 
+class Radii(NamedTuple):
+    """How large a movie's objects are, and what is fine in them: halos in phase contrast, cells in a dense colony."""
+
+    objects: float
+    details: float
+
+
 def object_radius(movie: PreparedMovie) -> float:
+    """Estimate the radius of a movie's objects, in its pixels: see `object_radii`."""
+    return object_radii(movie).objects
+
+
+def object_radii(movie: PreparedMovie) -> Radii:
     """Estimate the radius of a movie's objects: where the autocorrelation of its frames has fallen to one half.
 
     For nuclei that is about their radius (discs with sharp edges have 0.81 of theirs). The median of a few frames is
@@ -31,19 +43,21 @@ def object_radius(movie: PreparedMovie) -> float:
     farther than any object; and the autocorrelation at lag 0 is that which lags 1 and 2 point at, which leaves out
     noise and hot pixels. In phase contrast a cell is dark and bright side by side, and its intensity reaches no farther
     than its halo is wide: what the smoothed contrast, whatever its sign, reaches beyond the equally smoothed intensity
-    is added.
+    is added. A colony of dark cells with a bright halo looks the same, and counts as one object; its details are cells.
 
     Returns
     -------
-    float
-        Pixels of the movie (not of the subsampled frames), within sensible bounds.
+    objects, details : float
+        Pixels of the movie (not of the subsampled frames), within sensible bounds. Details, what intensity alone says,
+        are no larger than objects.
     """
     count, _, height, width = movie.shape
-    found = [_radius(middle(movie.frame(int(index)), _SIDE).mean(0)) for index in spread(count, _FRAMES)]
-    known = [radius for radius in found if radius is not None]
+    found = (_radii(middle(movie.frame(int(index)), _SIDE).mean(0)) for index in spread(count, _FRAMES))
+    known = [radii for radii in found if radii is not None]
     step = movie.preparation.subsample
     largest = max(_SMALLEST, _LARGEST * step * min(height, width))
-    return float(np.clip(step * float(np.median(known)), _SMALLEST, largest)) if known else _SMALLEST
+    medians = step * np.median(known, axis=0) if known else (_SMALLEST, _SMALLEST)
+    return Radii(*np.clip(medians, _SMALLEST, largest).tolist())
 
 
 def fitting_radius(movie: PreparedMovie, radius: float) -> float:
@@ -69,8 +83,8 @@ def radius_in_words(radius: float) -> str:
     return f"about {radius:.1f} pixels" if radius > _SMALLEST else f"{_SMALLEST:g} pixels or less"
 
 
-def _radius(frame: NDArray[np.float32]) -> float | None:
-    """Return the radius of the objects in a frame; None if there are none."""
+def _radii(frame: NDArray[np.float32]) -> Radii | None:
+    """Return the radius of the objects in a frame and of their details; None if there are none."""
     from scipy import ndimage
 
     fine = _half_width(frame)
@@ -85,7 +99,7 @@ def _radius(frame: NDArray[np.float32]) -> float | None:
         if intensity is None or contrast is None or fine + block * (contrast - intensity) <= radius:
             break
         radius = fine + block * (contrast - intensity)
-    return radius
+    return Radii(radius, fine)
 
 
 def _half_width(image: NDArray[np.floating[Any]]) -> float | None:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
-from ..movies import PreparedMovie, expand_inputs, open_prepared, preparation_of, sequences, split_range
+from ..movies import PreparedMovie, expand_inputs, open_prepared, preparation_of
 from ..movies.inputs import listed
 from .frames import FrameStore, stored_frames
+from .parts import Chosen, Part, check_parts, count_clips, find_parts, hold_clips, with_splits_that_fit
 from .resolution import choose_subsample
 from .sampling import Sampler
 from .time_step import choose_delta
@@ -25,16 +26,6 @@ if TYPE_CHECKING:
     from ..config import TrainConfig
 
 _SMALLEST_PATCH = 8
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one split of one movie gives at one delta: `clips` (S, K), indices of frames in the movie."""
-
-    movie: int
-    split: tuple[float, float]
-    delta: int
-    clips: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -95,23 +86,17 @@ def open_footage(
     sources = {_key(source): source for source in (*train_sources, *val_sources)}
     opened = [watched(open_prepared(config, source)) for source in sources.values()]
     places = {key: place for place, key in enumerate(sources)}
-    chosen = [places[_key(source)] for source in train_sources], [places[_key(source)] for source in val_sources]
+    chosen = Chosen(*([places[_key(source)] for source in some] for some in (train_sources, val_sources)))
     _check_channels(opened)
-    config, opened, seen = _with_subsample(config, opened, chosen[0])
-    config, told, warned = _with_delta(config, opened, *chosen)
-    train, val = (
-        _parts(config, opened, chosen[0], config.split_train),
-        _parts(config, opened, chosen[1], config.split_val),
-    )
-    _check_overlap(opened, train, val)
-    _check_clips(config, opened, train, "training", config.split_train)
-    _check_clips(config, opened, val, "validation", config.split_val)
-    size, notices = _patch_size(config, opened)
-    notices += warned
-    notices += _without_clips(opened, train, "training") + _without_clips(opened, val, "validation")
-    summary = [*map(_describe, opened), *seen, *told]
-    summary += [_count(config, train, "training"), _count(config, val, "validation")]
-    return Footage(config, tuple(opened), tuple(train), tuple(val), size, tuple(summary), tuple(notices))
+    config, opened, seen = _with_subsample(config, opened, chosen)
+    config, told, notices = _with_delta(config, opened, chosen)
+    config, divided = with_splits_that_fit(config, opened, chosen)
+    train, val = find_parts(config, opened, chosen)
+    too_short = check_parts(config, opened, train, val)
+    size, smaller = _patch_size(config, opened)
+    summary = [*map(_describe, opened), *seen, *told, *divided]
+    summary += [count_clips(config, train, "training"), count_clips(config, val, "validation")]
+    return Footage(config, tuple(opened), train, val, size, tuple(summary), (*smaller, *notices, *too_short))
 
 
 @contextlib.contextmanager
@@ -152,19 +137,19 @@ def _key(source: Any) -> Any:
 
 
 def _with_subsample(
-    config: TrainConfig, movies: list[PreparedMovie], train: Sequence[int]
+    config: TrainConfig, movies: list[PreparedMovie], chosen: Chosen
 ) -> tuple[TrainConfig, list[PreparedMovie], list[str]]:
     """Choose the resolution where it is left open; return the movies with it, and the rest of the summary too."""
     if config.subsample != "auto":
         return config, movies, []
     side = min(side for movie in movies for side in movie.shape[2:])
-    block, why = choose_subsample([movies[index].by_frame() for index in train], side // config.size)
-    chosen = config.model_copy(update={"subsample": block})
-    return chosen, [PreparedMovie(movie.movie, preparation_of(chosen)) for movie in movies], [why]
+    block, why = choose_subsample([movies[index].by_frame() for index in chosen.train], side // config.size)
+    config = config.model_copy(update={"subsample": block})
+    return config, [PreparedMovie(movie.movie, preparation_of(config)) for movie in movies], [why]
 
 
 def _with_delta(
-    config: TrainConfig, movies: Sequence[PreparedMovie], train: Sequence[int], val: Sequence[int]
+    config: TrainConfig, movies: Sequence[PreparedMovie], chosen: Chosen
 ) -> tuple[TrainConfig, list[str], list[str]]:
     """Choose the time step where it is left open; return the rest of the summary and of the notices too."""
     if config.delta != "auto":
@@ -174,25 +159,10 @@ def _with_delta(
         return config.model_copy(update={"delta": (delta,)})
 
     def usable(delta: int) -> bool:
-        asked = (train, config.split_train), (val, config.split_val)
-        return all(any(len(part.clips) for part in _parts(with_step(delta), movies, *one)) for one in asked)
+        return hold_clips(with_splits_that_fit(with_step(delta), movies, chosen)[0], movies, chosen)
 
-    step = choose_delta([movies[index].by_frame() for index in train], usable)
+    step = choose_delta([movies[index].by_frame() for index in chosen.train], usable)
     return with_step(step.delta), [step.why], list(step.notices)
-
-
-def _parts(
-    config: TrainConfig, movies: Sequence[PreparedMovie], chosen: Sequence[int], splits: Sequence[tuple[float, float]]
-) -> list[Part]:
-    parts = []
-    for delta in config.deltas:
-        for index in chosen:
-            numbers = movies[index].movie.frame_numbers
-            for split in splits:
-                within = split_range(len(numbers), split)
-                clips = sequences(numbers, within, config.clip_frames, delta)
-                parts.append(Part(index, split, delta, clips))
-    return parts
 
 
 def _check_channels(movies: Sequence[PreparedMovie]) -> None:
@@ -203,50 +173,6 @@ def _check_channels(movies: Sequence[PreparedMovie]) -> None:
                 f"{movie.movie.name} has {movie.shape[1]} channels, {first.movie.name} has {first.shape[1]}."
                 " Train on movies with the same channels, or choose some with channels."
             )
-
-
-def _check_overlap(movies: Sequence[PreparedMovie], train: Sequence[Part], val: Sequence[Part]) -> None:
-    """Refuse to validate on what is trained on."""
-    for part in train:
-        for other in val:
-            if part.movie == other.movie and max(part.split[0], other.split[0]) < min(part.split[1], other.split[1]):
-                (a, b), (c, d) = part.split, other.split
-                raise UserError(
-                    f"split_train {a:g} {b:g} and split_val {c:g} {d:g} of {movies[part.movie].movie.name} overlap."
-                    " Give parts that do not, or another movie as input_val."
-                )
-
-
-def _without_clips(movies: Sequence[PreparedMovie], parts: Sequence[Part], what: str) -> list[str]:
-    return [
-        f"{movies[part.movie].movie.name} gives nothing for {what} at delta {part.delta} from {part.split[0]:g} to"
-        f" {part.split[1]:g}: too few frames."
-        for part in parts
-        if not len(part.clips)
-    ]
-
-
-def _check_clips(
-    config: TrainConfig,
-    movies: Sequence[PreparedMovie],
-    parts: Sequence[Part],
-    what: str,
-    splits: Sequence[tuple[float, float]],
-) -> None:
-    for delta in config.deltas:
-        if any(len(part.clips) for part in parts if part.delta == delta):
-            continue
-        longest = max((movies[part.movie] for part in parts), key=lambda movie: movie.shape[0])
-        frames = ", ".join(
-            f"{len(split_range(longest.shape[0], split))} from {split[0]:g} to {split[1]:g}" for split in splits
-        )
-        need = (config.clip_frames - 1) * delta + 1
-        more = f"n_images (now {config.n_images}), or " if config.n_images else ""
-        raise UserError(
-            f"{longest.movie.name} has no clip for {what} at delta {delta}: {config.clip_frames} frames {delta} apart"
-            f" span {need} frames, and its {longest.shape[0]} frames leave {frames} for {what}. Use a smaller delta"
-            f" or clip, or {more}a longer split_{'train' if what == 'training' else 'val'}."
-        )
 
 
 def _patch_size(config: TrainConfig, movies: Sequence[PreparedMovie]) -> tuple[int, list[str]]:
@@ -272,9 +198,3 @@ def _describe(movie: PreparedMovie) -> str:
     missing = int(numbers[-1] - numbers[0] + 1) - frames
     gaps = f", {missing} frame numbers missing" if missing else ""
     return f"Movie {movie.movie.name}: {frames} frames of {height} x {width}, {movie.movie.dtype}, {channel}{gaps}."
-
-
-def _count(config: TrainConfig, parts: Sequence[Part], what: str) -> str:
-    kind = "sequences" if config.clip_frames == config.frames else "clips"
-    counts = [f"{sum(len(p.clips) for p in parts if p.delta == delta)} at delta {delta}" for delta in config.deltas]
-    return f"{kind.capitalize()} of {config.clip_frames} frames for {what}: {', '.join(counts)}."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..movies.object_radius import object_radius, radius_in_words
+from ..movies.object_radius import object_radii, radius_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Measured (docs/performance.md, "Large objects"): of larger ones fewer divisions are found, and each pixel costs time.
 _RADIUS = 8.0  # pixels
+_DETAILS = 4.0  # pixels that are left of details: of a bacterium in a colony, or of the halo of a large cell
 
 
 class Resolution(NamedTuple):
@@ -25,7 +26,9 @@ class Resolution(NamedTuple):
 
 
 def choose_subsample(movies: Sequence[PreparedMovie], most: int) -> Resolution:
-    """Choose the largest blocks that leave the movies' objects a radius of 8 pixels, as `object_radius` estimates it.
+    """Choose the largest blocks that leave the movies' objects a radius of 8 pixels, and their details one of 4.
+
+    Both are estimated by `object_radii`.
 
     Parameters
     ----------
@@ -34,13 +37,16 @@ def choose_subsample(movies: Sequence[PreparedMovie], most: int) -> Resolution:
     most : int
         Side of the largest blocks that the frames are large enough for.
     """
-    radius = float(np.median([object_radius(movie) for movie in movies]))
-    wanted = max(1, int(radius / _RADIUS))
+    radius, details = np.median([object_radii(movie) for movie in movies], axis=0).tolist()
+    for_objects, for_details = (max(1, int(size)) for size in (radius / _RADIUS, details / _DETAILS))
+    wanted = min(for_objects, for_details)
     block = max(1, min(wanted, most))
     chosen = "Full resolution" if block == 1 else f"Blocks of {block} x {block} pixels averaged"
     why = f"{chosen}, chosen from the movie: objects have a radius of {radius_in_words(radius)}"
     if block > 1:
         why += f", of which {radius / block:.1f} are left"
+    if for_details < for_objects:
+        why += f"; larger blocks would lose their details, of {radius_in_words(details)}"
     if block < wanted:
         why += "; larger blocks would leave frames smaller than a patch"
     return Resolution(block, f"{why}.")
