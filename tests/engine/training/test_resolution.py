@@ -11,6 +11,7 @@ from scipy import ndimage
 from napari_tarrow.engine.config import TrainConfig
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
+from napari_tarrow.engine.movies.object_radius import object_radii
 from napari_tarrow.engine.training.dataset import open_footage
 from napari_tarrow.engine.training.resolution import choose_subsample
 
@@ -41,17 +42,28 @@ def test_the_larger_the_objects_the_larger_the_blocks(radius: int, block: int) -
     assert found.why.startswith("Full resolution" if block == 1 else f"Blocks of {block} x {block} pixels")
 
 
-def test_cells_of_a_colony_are_not_averaged_away() -> None:
+def colony(cell: int) -> np.ndarray:
+    """Dark rods, `cell` pixels wide, side by side within one bright halo."""
+    side = 20 * cell
+    y, x = np.mgrid[-side // 2 : side // 2, -side // 2 : side // 2]
+    inside = (abs(y) <= 3.1 * cell) & (abs(x) <= 6 * cell)
+    cells = inside & ((y + cell / 2) % (1.3 * cell) <= cell) & ((x + 1.8 * cell) % (4.2 * cell) <= 3.6 * cell)
+    halo = ndimage.gaussian_filter(cells.astype(float), 1.5 * cell)
+    frame = np.where(cells, -1, 1.5 * halo / halo.max())
+    noise = np.random.default_rng(0).normal(scale=0.05, size=(6, side, side))
+    return (frame + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize(("cell", "most", "block"), [(20, 99, 1), (36, 99, 2), (36, 1, 1)])
+def test_cells_of_a_colony_are_not_averaged_away(cell: int, most: int, block: int) -> None:
     """In phase contrast a dense colony within its halo counts as one object: its cells are what blocks must leave."""
-    y, x = np.mgrid[:400, :400]
-    inside = (abs(y - 200) <= 62) & (abs(x - 200) <= 120)
-    cells = inside & ((y - 200 + 10) % 26 <= 20) & ((x - 200 + 36) % 84 <= 72)
-    halo = ndimage.gaussian_filter(cells.astype(float), 30)
-    colony = np.where(cells, -1, 1.5 * halo / halo.max())
-    noise = np.random.default_rng(0).normal(scale=0.05, size=(6, 400, 400))
-    found = choose_subsample([prepared((colony + noise).astype(np.float32))], 99)
-    assert found.subsample == 1
-    assert found.why.endswith("; larger blocks would lose their details, of about 5.3 pixels.")
+    movie = prepared(colony(cell))
+    objects, details = object_radii(movie)
+    assert objects > 4 * details
+    found = choose_subsample([movie], most)
+    assert found.subsample == block
+    lost = f"; larger blocks would lose their details, whose radius is about {details:.1f} pixels."
+    assert found.why.endswith(lost if block < most else "; larger blocks would leave frames smaller than a patch.")
 
 
 def test_of_several_movies_the_middle_one_decides_and_patches_must_fit() -> None:

@@ -82,7 +82,8 @@ class TrainConfig(Options):
     )
     split_val: Splits = option(
         ((0.9, 1.0),),
-        "Part of every movie to validate on, as start and end between 0 and 1; may be given several times.",
+        "Part of every movie to validate on, as start and end between 0 and 1; may be given several times. Where this"
+        " tenth makes no clip, more of the movie is taken.",
         title="Validation part",
         group=MOVIE,
         basic=True,
@@ -111,8 +112,8 @@ class TrainConfig(Options):
     )
     subsample: BlockOrAuto = option(
         1,
-        "Average blocks of so many pixels along each side first; auto: so many that the objects keep a radius of 8"
-        " pixels.",
+        "Average blocks of so many pixels along each side first; auto: as many as leave objects a radius of 8"
+        " pixels, and what is fine in them one of 4.",
         title="Subsample",
         group=MOVIE,
     )

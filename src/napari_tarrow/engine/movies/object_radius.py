@@ -36,14 +36,15 @@ def object_radius(movie: PreparedMovie) -> float:
 
 
 def object_radii(movie: PreparedMovie) -> Radii:
-    """Estimate the radius of a movie's objects: where the autocorrelation of its frames has fallen to one half.
+    """Estimate the radius of a movie's objects and of what is fine in them.
 
-    For nuclei that is about their radius (discs with sharp edges have 0.81 of theirs). The median of a few frames is
-    taken. A quadratic surface is taken off each first, or uneven illumination would be all that is seen, which reaches
-    farther than any object; and the autocorrelation at lag 0 is that which lags 1 and 2 point at, which leaves out
-    noise and hot pixels. In phase contrast a cell is dark and bright side by side, and its intensity reaches no farther
-    than its halo is wide: what the smoothed contrast, whatever its sign, reaches beyond the equally smoothed intensity
-    is added. A colony of dark cells with a bright halo looks the same, and counts as one object; its details are cells.
+    It is where the autocorrelation of frames has fallen to one half. For nuclei that is about their radius (discs
+    with sharp edges have 0.81 of theirs). The median of a few frames is taken. A quadratic surface is taken off
+    each first, or uneven illumination would be all that is seen, which reaches farther than any object; and the
+    autocorrelation at lag 0 is that which lags 1 and 2 point at, which leaves out noise and hot pixels. In phase
+    contrast a cell is dark and bright side by side, and its intensity reaches no farther than its halo is wide:
+    what the smoothed contrast, whatever its sign, reaches beyond the equally smoothed intensity is added. A colony
+    of dark cells with a bright halo looks the same, and counts as one object; its details are cells.
 
     Returns
     -------

@@ -89,12 +89,12 @@ def open_footage(
     chosen = Chosen(*([places[_key(source)] for source in some] for some in (train_sources, val_sources)))
     _check_channels(opened)
     config, opened, seen = _with_subsample(config, opened, chosen)
+    config, divided = with_splits_that_fit(config, opened, chosen)  # at delta 1, where it is to be chosen
     config, told, notices = _with_delta(config, opened, chosen)
-    config, divided = with_splits_that_fit(config, opened, chosen)
     train, val = find_parts(config, opened, chosen)
     too_short = check_parts(config, opened, train, val)
     size, smaller = _patch_size(config, opened)
-    summary = [*map(_describe, opened), *seen, *told, *divided]
+    summary = [*map(_describe, opened), *seen, *divided, *told]
     summary += [count_clips(config, train, "training"), count_clips(config, val, "validation")]
     return Footage(config, tuple(opened), train, val, size, tuple(summary), (*smaller, *notices, *too_short))
 
@@ -159,7 +159,7 @@ def _with_delta(
         return config.model_copy(update={"delta": (delta,)})
 
     def usable(delta: int) -> bool:
-        return hold_clips(with_splits_that_fit(with_step(delta), movies, chosen)[0], movies, chosen)
+        return hold_clips(with_step(delta), movies, chosen)
 
     step = choose_delta([movies[index].by_frame() for index in chosen.train], usable)
     return with_step(step.delta), [step.why], list(step.notices)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ..config import TrainConfig
     from ..movies import PreparedMovie
 
-_SHORTER = (0.8, 0.7, 0.6, 0.5)  # of a movie, to train on, where the usual nine tenths leave no clip for validation
+# Where the validation part begins instead of at 0.9, if nothing of the usual tenth makes a clip.
+_EARLIER = (0.8, 0.7, 0.6, 0.5)
+_EARLIER_IN_OTHER_MOVIES = (0.8, 0.7, 0.6, 0.5, 0.0)  # which may be validated on whole
 
 
 @dataclass(frozen=True)
@@ -48,33 +50,31 @@ def find_parts(
 
 def hold_clips(config: TrainConfig, movies: Sequence[PreparedMovie], chosen: Chosen) -> bool:
     """Return whether there is a clip of every delta both to train and to validate on."""
-    return all(
-        any(len(part.clips) for part in parts if part.delta == delta)
-        for parts in find_parts(config, movies, chosen)
-        for delta in config.deltas
-    )
+    return not any(_lacking(config, parts) for parts in find_parts(config, movies, chosen))
 
 
 def with_splits_that_fit(
     config: TrainConfig, movies: Sequence[PreparedMovie], chosen: Chosen
 ) -> tuple[TrainConfig, list[str]]:
-    """Validate on more of short movies than the usual tenth, until it holds a clip; a split of the user's stays.
+    """Validate on more of short movies than the usual tenth, until it holds a clip of every delta.
 
     Returns
     -------
     config : TrainConfig
-        The same, where the splits hold clips, are not the usual ones, or no others help.
+        The same, where splits are not the usual ones, or no others are needed, or help.
     told : list of str
         What was chosen, in a sentence.
     """
-    usual = {name: type(config).model_fields[name].default for name in ("split_train", "split_val")}
-    if any(getattr(config, name) != split for name, split in usual.items()) or hold_clips(config, movies, chosen):
+    if not _usual(config) or hold_clips(config, movies, chosen):
         return config, []
-    for end in _SHORTER:
-        shorter = config.model_copy(update={"split_train": ((0.0, end),), "split_val": ((end, 1.0),)})
-        if hold_clips(shorter, movies, chosen):
-            return shorter, [
-                f"Trained on 0 to {end:g} of the movie and validated on the rest: a tenth holds no clip."
+    one_movie = not set(chosen.train).isdisjoint(chosen.val)
+    for start in _EARLIER if one_movie else _EARLIER_IN_OTHER_MOVIES:
+        update = {"split_val": ((start, 1.0),)} | ({"split_train": ((0.0, start),)} if one_movie else {})
+        longer = config.model_copy(update=update)
+        if hold_clips(longer, movies, chosen):
+            trained = f"trained on from 0 to {start:g} and " if one_movie else ""
+            return longer, [
+                f"Each movie is {trained}validated on from {start:g} to 1: a tenth of so few frames makes no clip."
             ]
     return config, []
 
@@ -98,8 +98,23 @@ def check_parts(
 def count_clips(config: TrainConfig, parts: Sequence[Part], what: str) -> str:
     """Say in a sentence how many clips there are."""
     kind = "sequences" if config.clip_frames == config.frames else "clips"
-    counts = [f"{sum(len(p.clips) for p in parts if p.delta == delta)} at delta {delta}" for delta in config.deltas]
+    counts = [f"{_count(parts, delta)} at delta {delta}" for delta in config.deltas]
     return f"{kind.capitalize()} of {config.clip_frames} frames for {what}: {', '.join(counts)}."
+
+
+def _usual(config: TrainConfig) -> bool:
+    """Return whether the splits are the published ones, which nobody has thought about."""
+    fields = type(config).model_fields
+    return all(getattr(config, name) == fields[name].default for name in ("split_train", "split_val"))
+
+
+def _count(parts: Sequence[Part], delta: int) -> int:
+    return sum(len(part.clips) for part in parts if part.delta == delta)
+
+
+def _lacking(config: TrainConfig, parts: Sequence[Part]) -> list[int]:
+    """Return the deltas of which there is no clip."""
+    return [delta for delta in config.deltas if not _count(parts, delta)]
 
 
 def _parts(
@@ -144,17 +159,18 @@ def _check_clips(
     what: str,
     splits: Sequence[tuple[float, float]],
 ) -> None:
-    for delta in config.deltas:
-        if any(len(part.clips) for part in parts if part.delta == delta):
-            continue
+    for delta in _lacking(config, parts):
         longest = max((movies[part.movie] for part in parts), key=lambda movie: movie.shape[0])
         frames = ", ".join(
             f"{len(split_range(longest.shape[0], split))} from {split[0]:g} to {split[1]:g}" for split in splits
         )
         need = (config.clip_frames - 1) * delta + 1
-        more = f"n_images (now {config.n_images}), or " if config.n_images else ""
+        remedies = ["a smaller delta or clip"]
+        remedies += [f"a larger n_images (now {config.n_images})"] if config.n_images else []
+        longer = f"a longer split_{'train' if what == 'training' else 'val'}"
+        remedies += ["a movie with more frames" if _usual(config) else longer]
         raise UserError(
             f"{longest.movie.name} has no clip for {what} at delta {delta}: {config.clip_frames} frames {delta} apart"
-            f" span {need} frames, and its {longest.shape[0]} frames leave {frames} for {what}. Use a smaller delta"
-            f" or clip, or {more}a longer split_{'train' if what == 'training' else 'val'}."
+            f" span {need} frames, and its {longest.shape[0]} frames leave {frames} for {what}. Use"
+            f" {', or '.join(remedies)}."
         )

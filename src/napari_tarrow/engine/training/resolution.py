@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
     from ..movies import PreparedMovie
 
-# Measured (docs/performance.md, "Large objects"): of larger ones fewer divisions are found, and each pixel costs time.
-_RADIUS = 8.0  # pixels
-_DETAILS = 4.0  # pixels that are left of details: of a bacterium in a colony, or of the halo of a large cell
+# Pixels that are left of the radius of objects. Measured (docs/performance.md, "Large objects"): of larger ones fewer
+# divisions are found, and each pixel costs time.
+_RADIUS = 8.0
+_DETAILS = 4.0  # the same of their details: of a bacterium in a colony, or of the halo of a large cell
 
 
 class Resolution(NamedTuple):
@@ -45,8 +46,8 @@ def choose_subsample(movies: Sequence[PreparedMovie], most: int) -> Resolution:
     why = f"{chosen}, chosen from the movie: objects have a radius of {radius_in_words(radius)}"
     if block > 1:
         why += f", of which {radius / block:.1f} are left"
-    if for_details < for_objects:
-        why += f"; larger blocks would lose their details, of {radius_in_words(details)}"
+    if block == for_details < for_objects:
+        why += f"; larger blocks would lose their details, whose radius is {radius_in_words(details)}"
     if block < wanted:
         why += "; larger blocks would leave frames smaller than a patch"
     return Resolution(block, f"{why}.")

@@ -68,7 +68,7 @@ def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool])
         if not usable(longer):
             notices.append(
                 f"Little changes at delta {delta}, and no clip of delta {longer} fits into each part of the movie."
-                " Longer parts make room for it, or a movie with more frames."
+                " A longer validation part makes room, such as split_train 0 0.7 and split_val 0.7 1."
             )
             break
         delta, changed = longer, _changed(movies, longer)
