@@ -67,12 +67,12 @@ def with_splits_that_fit(
     """
     if not _usual(config) or hold_clips(config, movies, chosen):
         return config, []
-    one_movie = not set(chosen.train).isdisjoint(chosen.val)
-    for start in _EARLIER if one_movie else _EARLIER_IN_OTHER_MOVIES:
-        update = {"split_val": ((start, 1.0),)} | ({"split_train": ((0.0, start),)} if one_movie else {})
+    shared = not set(chosen.train).isdisjoint(chosen.val)
+    for start in _EARLIER if shared else _EARLIER_IN_OTHER_MOVIES:
+        update = {"split_val": ((start, 1.0),)} | ({"split_train": ((0.0, start),)} if shared else {})
         longer = config.model_copy(update=update)
         if hold_clips(longer, movies, chosen):
-            trained = f"trained on from 0 to {start:g} and " if one_movie else ""
+            trained = f"trained on from 0 to {start:g} and " if shared else ""
             return longer, [
                 f"Each movie is {trained}validated on from {start:g} to 1: a tenth of so few frames makes no clip."
             ]
