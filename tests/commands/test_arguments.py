@@ -34,6 +34,7 @@ SPECIAL = {
     "frames": 3,
     "cam_size": 64,
     "contrast": 2.5,
+    "z": 3,
 }
 
 

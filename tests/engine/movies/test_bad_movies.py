@@ -118,16 +118,19 @@ AT_OPENING = {
     "a video": (lambda p: raw(p, "movie.avi", b"RIFF"), {}, r"movie\.avi is no format that is read here. Convert"),
     "a single png": (lambda p: folder(p, "t0.png") / "t0.png", {}, r"t0\.png is one picture.*folder"),
     "imagej slices": (lambda p: tif(p, imagej=True, metadata={"axes": "ZYX"}), {}, r"movie\.tif Z slices.*--axes TYX"),
-    "z and time": (
-        lambda p: tif(p, PIXELS.reshape(3, 2, 20, 24), imagej=True, metadata={"axes": "TZYX"}),
-        {},
-        r"movie\.tif has 2 Z slices per frame. Project them",
-    ),
-    "z in memory": (lambda p: PIXELS.reshape(3, 1, 2, 20, 24), {}, "array has 2 Z slices per frame"),
     "six axes": (lambda p: PIXELS.reshape(6, 1, 1, 1, 20, 24), {}, "array has 6 axes"),
     "one axis": (lambda p: PIXELS.ravel(), {}, "array has 1 axes"),
     "several series": (two_series, {}, r"movie\.tif holds 2 series: .*Save the one you want"),
-    "channels not asked for": (lambda p: PIXELS.reshape(2, 3, 20, 24), {}, "has 3 channels. Give channels 3"),
+    "channels not asked for": (
+        lambda p: PIXELS.reshape(2, 3, 20, 24),
+        {},
+        "array has 3 channels. Give channels 3 .*Z slices.*TZYX",
+    ),
+    "named channels not asked for": (
+        lambda p: tif(p, PIXELS.reshape(2, 3, 20, 24), imagej=True, metadata={"axes": "TCYX"}),
+        {},
+        r"has 3 channels. Give channels 3 for all of them, or 1 for the first\.$",
+    ),
     "too many channels": (lambda p: PIXELS.reshape(2, 3, 20, 24), {"channels": 4}, "has 3 channels, but channels is 4"),
     "channels without axis": (
         tif,
@@ -221,7 +224,7 @@ AT_OPENING = {
     "a volume in a folder": (
         lambda p: with_frame(p, PIXELS, metadata={"axes": "ZYX"}),
         {},
-        r"t2\.tif has 6 Z slices per frame. Project",
+        r"t2\.tif is uint16 with 1 channel and 6 Z slices, but t0.* is uint16 with 1 channel\. Save all frames",
     ),
     "cut tif in a folder": (
         lambda p: cut(folder(p, "t0.tif", "t1.tif") / "t1.tif", 0.6).parent,

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import dask.array
 import numpy as np
 import pytest
+import tifffile
 
 pytest.importorskip("napari")
 
+from napari.components import ViewerModel
 from napari.layers import Image, Labels
 
 from napari_tarrow.widgets.shared.layers import (
@@ -70,6 +72,32 @@ def test_axes_come_from_the_labels_and_else_time_is_first(shape, labels, axes):
     assert facts.source.shape == (5, 2 if 2 in shape else 1, 8, 9)
 
 
+def test_slices_along_z_are_told_and_a_guess_that_they_are_channels_can_be_mended():
+    layer = zeros(5, 3, 8, 9)
+    assert "3 channels (if they are Z slices, write TZYX); 4 pairs" in describe_layer(layer).sentence
+    facts = describe_layer(layer, "TZYX")
+    assert "uint16, 1 channel, 3 Z slices; 4 pairs" in facts.sentence
+    assert (facts.channels, facts.source.shape, facts.source.slices) == (0, (5, 1, 8, 9), 3)
+    assert "if they" not in describe_layer(layer, "TCYX").sentence
+    assert "if they" not in describe_layer(zeros(5, 3, 8, 9, axis_labels=("t", "c", "y", "x"))).sentence
+
+
+@pytest.mark.parametrize(
+    ("written", "axes", "wanted"),
+    [("TZYX", None, "TZYX"), ("TCYX", None, "TCYX"), ("TZYX", ("t", "c", "y", "x"), "TCYX"), ("ZCYX", None, "TCYX")],
+)
+def test_axes_come_from_the_tif_a_layer_was_opened_from(written, axes, wanted, tmp_path):
+    tifffile.imwrite(tmp_path / "m.tif", np.zeros((5, 3, 8, 9), np.uint16), imagej=True, metadata={"axes": written})
+    viewer = ViewerModel()
+    layer = viewer.open(tmp_path / "m.tif", plugin="napari")[0]
+    if axes:
+        layer.axis_labels = axes
+    assert describe_layer(layer).axes == wanted
+    assert describe_layer(layer, "TZYX").axes == "TZYX"
+    cut = viewer.add_image(layer.data[:, :2])
+    assert describe_layer(cut).axes == "TCYX"
+
+
 def test_the_user_may_correct_the_axes():
     layer = zeros(3, 5, 8, 9)
     assert describe_layer(layer).source.shape == (3, 5, 8, 9)
@@ -79,8 +107,7 @@ def test_the_user_may_correct_the_axes():
 @pytest.mark.parametrize(
     ("layer", "axes", "words"),
     [
-        (lambda: zeros(5, 20, 8, 9, axis_labels=("t", "z", "y", "x")), None, "z axis of 20 slices"),
-        (lambda: zeros(20, 8, 9, axis_labels=("z", "y", "x")), None, "z axis of 20 slices"),
+        (lambda: zeros(20, 8, 9, axis_labels=("z", "y", "x")), None, "has one frame"),
         (lambda: Image(np.zeros((5, 8, 9, 3), "uint8"), rgb=True, name="cells"), None, "Split RGB"),
         (lambda: zeros(1, 8, 9), None, "has one frame"),
         (lambda: zeros(8, 9), None, "has one frame"),

@@ -342,7 +342,7 @@ def test_a_removed_layer_ends_the_run_and_keeps_it(
 @pytest.mark.parametrize(
     ("shape", "options", "axes", "said"),
     [
-        ((3, 5, 20, 20), {}, "TZYX", "z axis of 5 slices"),
+        ((3, 5, 20, 20), {}, "CZYX", "one frame"),
         ((20, 20, 3), {"rgb": True}, "", "colour"),
         ((1, 20, 20), {}, "", "one frame"),
         ((20, 20), {}, "", "one frame"),

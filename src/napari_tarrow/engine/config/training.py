@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, model_validator
 
 from ..options import Options, option
-from .kinds import BlockOrAuto, DeltasOrAuto, Flag, Path, Paths, Splits, as_number, as_text
+from .kinds import BlockOrAuto, DeltasOrAuto, Flag, Path, Paths, Slices, Splits, as_number, as_text
 
 MOVIE, NETWORK, PATCHES, TRAINING, MACHINE, OUTPUT = "Movie", "Network", "Patches", "Training", "Machine", "Output"
 
@@ -95,7 +95,14 @@ class TrainConfig(Options):
         0, "Use the first so many channels; 0: the movie has no channel axis.", title="Channels", group=MOVIE, ge=0
     )
     axes: str | None = option(
-        None, "Axes of the file where it does not say or is wrong, such as TYX or TCYX.", title="Axes", group=MOVIE
+        None, "Axes of the file where it does not say or is wrong, such as TYX or TZYX.", title="Axes", group=MOVIE
+    )
+    z: Slices = option(
+        "max",
+        "What is made of the Z slices of a frame, where there are any: max (the brightest of each pixel), mean, or the"
+        " number of one slice, from 0.",
+        title="Z slices",
+        group=MOVIE,
     )
     frame_numbers: Path | None = option(
         None,

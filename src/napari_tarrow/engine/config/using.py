@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ..options import Options, option
-from .kinds import Flag, Memory, Path
+from .kinds import Flag, Memory, Path, Slices
 
 MODEL, MOVIE, MACHINE, OUTPUT = "Model", "Movie", "Machine", "Output"
 
@@ -16,7 +16,7 @@ class UseConfig(Options):
     model: Path = option("", "Folder of the trained model, ours or the reference's.", title="Model", group=MODEL)
     movie: Path = option("", "Movie: a tif file, a zarr array, or a folder of frames.", title="Movie", group=MOVIE)
     axes: str | None = option(
-        None, "Axes of the file where it does not say or is wrong, such as TYX or TCYX.", title="Axes", group=MOVIE
+        None, "Axes of the file where it does not say or is wrong, such as TYX or TZYX.", title="Axes", group=MOVIE
     )
     frame_numbers: Path | None = option(
         None,
@@ -31,6 +31,12 @@ class UseConfig(Options):
         title="Channels",
         group=MOVIE,
         ge=0,
+    )
+    z: Slices | None = option(
+        None,
+        "What is made of the Z slices of a frame: max, mean, or the number of one; without it, as in training.",
+        title="Z slices",
+        group=MOVIE,
     )
     normalize: Literal["frame", "movie", "smooth"] | None = option(
         None, "How intensities are scaled; without it, as in training.", title="Normalise", group=MOVIE

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
-from ..movies import PreparedMovie, open_movie
+from ..movies import PreparedMovie, open_movie, said_of_slices
 
 if TYPE_CHECKING:
     from ..config import UseConfig
@@ -28,14 +28,14 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
     -------
     movie : PreparedMovie
     notices : list of str
-        What differs from training, one sentence each.
+        What differs from training, and what is made of Z slices, one sentence each.
 
     Raises
     ------
     UserError
         If the movie cannot be read or has another number of channels than the network takes.
     """
-    given = {name: getattr(config, name) for name in ("channels", "normalize", "subsample", "binarize")}
+    given = {name: getattr(config, name) for name in ("channels", "z", "normalize", "subsample", "binarize")}
     preparation = replace(trained.preparation, **{name: one for name, one in given.items() if one is not None})
     source = config.movie if source is None else source
     wanted = trained.network.config["n_input_channels"]
@@ -51,7 +51,10 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
         n_images=config.n_images,
         axes=config.axes,
     )
-    return PreparedMovie(movie, preparation), trained.differences(preparation)
+    prepared, notices = PreparedMovie(movie, preparation), trained.differences(preparation)
+    if movie.slices > 1:
+        notices.append(f"Every frame is {said_of_slices(movie.slices, preparation.z)}.")
+    return prepared, notices
 
 
 def _count(channels: int) -> str:

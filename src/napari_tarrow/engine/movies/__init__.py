@@ -9,6 +9,7 @@ from .movie import Movie
 from .opening import open_movie
 from .prepared import Preparation, PreparedMovie
 from .sequences import sequences, split_range, spread
+from .slices import said_of_slices
 
 __all__ = [
     "Movie",
@@ -19,6 +20,7 @@ __all__ = [
     "open_movie",
     "open_prepared",
     "preparation_of",
+    "said_of_slices",
     "sequences",
     "split_range",
     "spread",

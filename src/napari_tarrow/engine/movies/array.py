@@ -30,7 +30,7 @@ def open_array(
     channels, axes
         As in `open_movie`.
     known : str or None
-        Axes that the array itself declares. Without them three are TYX, four TCYX.
+        Axes that the array itself declares. Without them three are TYX, four TCYX, five TCZYX.
     name : str
         To show, and for error messages.
 
@@ -43,12 +43,14 @@ def open_array(
         source = _stacked(source)
     _refuse_masked(source, name)
     shape, dtype = _facts(source, name)
-    declared = known or _declared(source) or DEFAULT_AXES.get(len(shape))
-    if declared is None and axes is None:
+    declared = known or _declared(source)
+    assumed = declared or DEFAULT_AXES.get(len(shape))
+    if assumed is None and axes is None:
         raise UserError(
             f"{name} has {len(shape)} axes. Give a movie as TYX or TCYX, or say which axis is which (axes)."
         )
-    layout = find_layout(name, declared or "", shape, channels=channels, given=axes)
+    kind = "" if declared else "usual"
+    layout = find_layout(name, assumed or "", shape, channels=channels, given=axes, kind=kind)
 
     def read(index: int) -> Array:
         return layout.arranged(np.asarray(source[layout.selection(index)]))

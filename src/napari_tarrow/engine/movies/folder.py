@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 HEADERS_AT_OPENING = 1000
 
 
-def open_folder(path: Path, *, channels: int = 0) -> Movie:
+def open_folder(path: Path, *, channels: int = 0, axes: str | None = None) -> Movie:
     """Open a folder of png, jpg, jpeg, tif or tiff files (in any case) as a movie, one file per frame.
+
+    Of `axes`, those of the movie, each file has all but time.
 
     Raises
     ------
@@ -38,14 +40,16 @@ def open_folder(path: Path, *, channels: int = 0) -> Movie:
             f"{path} holds only one picture, {files[0].name}, not a movie. Give a folder of two or more, "
             "or the file itself if it is a stack."
         )
-    first = _checked_headers(files, channels)
+    inside = axes.upper().replace("T", "") if axes else None
+    first = _checked_headers(files, channels, inside)
 
     def read(index: int) -> Array:
-        picture = read_picture(files[index], channels)
+        picture = read_picture(files[index], channels, inside)
         _check_alike(files[index], Header(picture.shape, picture.dtype), first, files[0])
         return picture
 
-    layout = Layout("TCYX", (len(files), *first.shape), first.shape[0])
+    letters = "TCYX" if len(first.shape) == 3 else "TCZYX"
+    layout = Layout(letters, (len(files), *first.shape), first.shape[0])
     return make_movie(folder_name(path), str(path), layout, first.dtype, read, frame_numbers=numbers)
 
 
@@ -114,21 +118,27 @@ def _refuse_repeated(files: Sequence[Path], numbers: NDArray[np.int64]) -> None:
         seen[number] = file
 
 
-def _checked_headers(files: Sequence[Path], channels: int) -> Header:
-    first = read_header(files[0], channels)
+def _checked_headers(files: Sequence[Path], channels: int, axes: str | None) -> Header:
+    first = read_header(files[0], channels, axes)
     step = -(-len(files) // HEADERS_AT_OPENING)
     for file in files[step::step]:
-        _check_alike(file, read_header(file, channels), first, files[0])
+        _check_alike(file, read_header(file, channels, axes), first, files[0])
     return first
 
 
 def _check_alike(file: Path, header: Header, first: Header, first_file: Path) -> None:
-    if header.shape[1:] != first.shape[1:]:
-        size, before = (f"{one.shape[1]} x {one.shape[2]}" for one in (header, first))
+    if header.shape[-2:] != first.shape[-2:]:
+        size, before = (" x ".join(map(str, one.shape[-2:])) for one in (header, first))
         raise UserError(f"{file.name} is {size}, the frames before it are {before}. Use one movie per folder.")
-    if header.shape[0] != first.shape[0] or header.dtype != first.dtype:
-        kind, before = (f"{one.dtype} with {one.shape[0]} channel{'s' * (one.shape[0] > 1)}" for one in (header, first))
+    if header.shape != first.shape or header.dtype != first.dtype:
+        kind, before = map(_kind, (header, first))
         raise UserError(f"{file.name} is {kind}, but {first_file.name} is {before}. Save all frames in the same way.")
+
+
+def _kind(header: Header) -> str:
+    channels, *slices = header.shape[:-2]
+    more = f" and {slices[0]} Z slices" if slices else ""
+    return f"{header.dtype} with {channels} channel{'s' * (channels > 1)}{more}"
 
 
 def _nothing(path: Path) -> str:

@@ -26,7 +26,7 @@ class Layout:
     Attributes
     ----------
     axes : str
-        One of ``T C Y X 1`` per axis of the stored array; T and C may be missing, ``1`` is dropped.
+        One of ``T C Z Y X 1`` per axis of the stored array; T, C and Z may be missing, ``1`` is dropped.
     shape : tuple of int
         Of the stored array.
     channels : int
@@ -42,6 +42,17 @@ class Layout:
         """Shape of the movie, ``(T, C, H, W)``."""
         return self.length("T"), self.channels, self.length("Y"), self.length("X")
 
+    @property
+    def slices(self) -> int:
+        """Number of Z slices; 1 if there is no such axis."""
+        return self.length("Z")
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Shape of what `arranged` gives: ``(C, H, W)``, with Z ``(C, Z, H, W)``."""
+        _, channels, height, width = self.movie_shape
+        return (channels, height, width) if self.slices == 1 else (channels, self.slices, height, width)
+
     def length(self, axis: str) -> int:
         """Length of an axis; 1 if the array has none of that name."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
@@ -51,7 +62,7 @@ class Layout:
         return selection(self.axes, index, self.channels)
 
     def arranged(self, block: Array) -> Array:
-        """Turn what `selection` gave into ``(C, H, W)``."""
+        """Turn what `selection` gave into ``(C, H, W)``, with Z ``(C, Z, H, W)``."""
         return arranged(block, self.axes)
 
 
@@ -62,9 +73,9 @@ def selection(axes: str, index: int, channels: int) -> tuple[int | slice, ...]:
 
 
 def arranged(block: Array, axes: str) -> Array:
-    """Transpose what `selection` gave of an array with these axes to ``(C, H, W)``."""
+    """Transpose what `selection` gave of an array with these axes to ``(C, H, W)``, with Z ``(C, Z, H, W)``."""
     axes = axes.replace("T", "").replace(DROPPED, "")
-    block = block.transpose([axes.index(axis) for axis in "CYX" if axis in axes])
+    block = block.transpose([axes.index(axis) for axis in "CZYX" if axis in axes])
     return block if "C" in axes else block[np.newaxis]
 
 
@@ -86,22 +97,27 @@ def find_layout(
         What the user says, instead of `axes`; axes of length one may be left out.
     kind : str
         ``"imagej"`` where ImageJ named the axes: it calls time Z by default. ``"picture"``: one frame of many.
+        ``"usual"``: nobody named them, `axes` are what they mostly are.
 
     Raises
     ------
     UserError
-        If the axes are not those of a 2D movie, or the channels not those of `channels`.
+        If the axes are not those of a movie, or the channels not those of `channels`.
     """
     letters = _given(name, given, shape) if given else _known(name, axes, shape)
-    _refuse_others(name, letters, shape, "given" if given else kind)
-    letters = "".join(letter if letter in "TCYX" else DROPPED for letter in letters)
-    return Layout(letters, shape, _chosen_channels(name, letters, shape, channels))
+    _refuse_others(name, letters, shape, "given" if given and kind != "picture" else kind)
+    letters = "".join(
+        letter if letter in "TCYX" or (letter == "Z" and length > 1) else DROPPED
+        for letter, length in zip(letters, shape, strict=True)
+    )
+    named = bool(given) or (kind != "usual" and not set(axes.upper()).isdisjoint("CS"))
+    return Layout(letters, shape, _chosen_channels(name, letters, shape, channels, named=named))
 
 
 def _given(name: str, given: str, shape: tuple[int, ...]) -> str:
     letters = given.upper().replace("S", "C")
     if set(letters) - set("TCZYX") or len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters):
-        raise UserError(f"Axes {given} cannot be read. Use each of the letters T, C, Y, X once at most, such as TYX.")
+        raise UserError(f"Axes {given} cannot be read. Use each of the letters TCZYX once at most, such as TYX.")
     if len(letters) == len(shape):
         return letters
     long = [length > 1 for length in shape]
@@ -124,7 +140,7 @@ def _known(name: str, axes: str, shape: tuple[int, ...]) -> str:
         if letter in UNKNOWN and shape[position] != 1:
             free = [axis for axis in "TC" if axis not in letters]
             if not free:
-                raise UserError(f"{name} has axes {axes} that nothing names. Say which is which, such as --axes TCYX.")
+                raise UserError(f"{name} has axes {axes} that nothing names. Say which is which, such as --axes TZCYX.")
             letters[position] = free[0]
     return "".join(letters)
 
@@ -143,18 +159,18 @@ def _refuse_others(name: str, letters: str, shape: tuple[int, ...], kind: str) -
                 f"(--axes {axes}); if not, it is a volume, and a movie is needed."
             )
         if letter == "Z":
-            raise UserError(
-                f"{name} has {length} Z slices per frame. Project them first (in Fiji: Image > Stacks > Z Project) "
-                "or keep one slice."
-            )
+            continue
         word = _WORDS.get(letter, f"entries along axis {letter}")
         raise UserError(f"{name} has {length} {word} (axes {letters}). Save each as a movie of its own.")
 
 
-def _chosen_channels(name: str, letters: str, shape: tuple[int, ...], channels: int) -> int:
+def _chosen_channels(name: str, letters: str, shape: tuple[int, ...], channels: int, *, named: bool) -> int:
     count = shape[letters.index("C")] if "C" in letters else 1
     if channels == 0 and count > 1:
-        raise UserError(f"{name} has {count} channels. Give channels {count} for all of them, or 1 for the first.")
+        slices = "" if named or "Z" in letters else f"; if these are Z slices, say axes {letters.replace('C', 'Z')}"
+        raise UserError(
+            f"{name} has {count} channels. Give channels {count} for all of them, or 1 for the first{slices}."
+        )
     if channels > count:
         has = "no channel axis" if "C" not in letters else f"{count} channel" + "s" * (count != 1)
         raise UserError(f"{name} has {has}, but channels is {channels}. Give channels {count if count > 1 else 0}.")

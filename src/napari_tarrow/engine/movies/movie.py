@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..numbers import whole_number
+from .slices import Slices, flat_dtype, flattened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +41,8 @@ class Movie:
     frame_numbers : (T,) int64
         Strictly increasing. Gaps are real gaps in time.
     read : callable
-        Index to ``(C, H, W)`` array in any byte order. Safe to call from several threads.
+        Index to ``(C, H, W)`` array in any byte order, or ``(C, Z, H, W)`` if there are `slices`. Safe to call from
+        several threads.
     interval : float or None
         Seconds between consecutive frame numbers, where the file says.
     pixel_size : (y, x) or None
@@ -48,6 +50,10 @@ class Movie:
     own_numbers : bool
         Whether the frame numbers were given or stand in file names, so that they are comparable to those of another
         movie; otherwise they only count.
+    slices : int
+        How many Z slices each frame is made of; 1 where there is no such axis.
+    z : "max", "mean" or int
+        What is made of them: the brightest of each pixel, their mean, or the slice of this number. See `flat`.
     """
 
     name: str
@@ -59,6 +65,8 @@ class Movie:
     interval: float | None = None
     pixel_size: tuple[float, float] | None = None
     own_numbers: bool = False
+    slices: int = 1
+    z: Slices = "max"
 
     def __len__(self) -> int:
         """Count the frames."""
@@ -68,14 +76,34 @@ class Movie:
         """Read frame `index` (a position, not a frame number) as a C-contiguous array ``(C, H, W)``."""
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} of a movie of {len(self)} frames")
-        frame = np.ascontiguousarray(self.read(index), dtype=self.dtype)
-        if frame.shape != self.shape[1:]:
-            size, promised = (" x ".join(map(str, shape)) for shape in (frame.shape, self.shape[1:]))
+        stored = self.read(index)
+        channels, height, width = self.shape[1:]
+        promised = (channels, height, width) if self.slices == 1 else (channels, self.slices, height, width)
+        if stored.shape != promised:
+            size, wanted = (" x ".join(map(str, shape)) for shape in (stored.shape, promised))
+            named = "channels, height, width" if self.slices == 1 else "channels, slices, height, width"
             raise UserError(
-                f"Frame {index} of {self.name} is {size} (channels, height, width), but the movie's shape promises"
-                f" {promised}. Check how it was made."
+                f"Frame {index} of {self.name} is {size} ({named}), but the movie's shape promises"
+                f" {wanted}. Check how it was made."
             )
-        return frame
+        return np.ascontiguousarray(stored if self.slices == 1 else flattened(stored, self.z), dtype=self.dtype)
+
+    def flat(self, z: Slices) -> Movie:
+        """Make something else of the Z slices; a movie without any stays as it is.
+
+        Raises
+        ------
+        UserError
+            If there is no slice of that number.
+        """
+        if self.slices == 1 or z == self.z:
+            return self
+        if isinstance(z, int) and z >= self.slices:
+            raise UserError(
+                f"{self.name} has {self.slices} Z slices, numbered 0 to {self.slices - 1}, and z is {z}."
+                " Give one of these, max or mean."
+            )
+        return replace(self, z=z, dtype=flat_dtype(self.dtype, z))
 
     def limited(self, n_images: int) -> Movie:
         """Keep the first `n_images` frames at most.
@@ -121,7 +149,8 @@ def make_movie(
     own = frame_numbers is not None
     numbers = np.arange(shape[0], dtype=np.int64) if frame_numbers is None else frame_numbers
     name = name.encode("utf-8", "replace").decode()  # names on old disks may hold bytes that no font can draw
-    return Movie(name, source, shape, grey_dtype(dtype, place), numbers, read, interval, pixel_size, own)
+    dtype = grey_dtype(dtype, place)
+    return Movie(name, source, shape, dtype, numbers, read, interval, pixel_size, own, layout.slices)
 
 
 def folder_name(path: Path) -> str:

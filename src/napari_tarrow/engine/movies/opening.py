@@ -44,7 +44,7 @@ def open_movie(
     ----------
     source : str, Path, array or Movie
         A tif file, a folder of pictures, a zarr array or OME-Zarr image, or an array (numpy, dask, zarr; three axes are
-        TYX, four TCYX). A movie that is open already is passed on.
+        TYX, four TCYX, five TCZYX). A movie that is open already is passed on.
     channels : int
         0: there is no channel axis. n: the first n channels.
     frame_numbers : iterable of int, path or None
@@ -52,12 +52,12 @@ def open_movie(
     n_images : int or None
         Use at most so many frames.
     axes : str, sequence of letters or None
-        Which axis is which, such as ``TCYX``, where the file does not say so or is wrong.
+        Which axis is which, such as ``TZYX``, where the file does not say so or is wrong.
 
     Raises
     ------
     UserError
-        If the source is not one 2D movie that can be read as asked.
+        If the source is not one movie that can be read as asked.
     """
     channels = whole_number(channels, "channels", CHANNELS, least=0)
     movie = _opened(source, channels, None if axes is None else _joined(axes))
@@ -83,7 +83,7 @@ def _opened(source: Any, channels: int, axes: str | None) -> Movie:
     if isinstance(source, list | tuple) or all(hasattr(source, one) for one in ("shape", "dtype", "__getitem__")):
         return open_array(source, channels=channels, axes=axes)
     raise UserError(
-        f"A value of type {type(source).__name__} is no movie. Give a path, or an array with axes TYX or TCYX."
+        f"A value of type {type(source).__name__} is no movie. Give a path, or an array with axes TYX, TCYX or TZYX."
     )
 
 
@@ -94,7 +94,7 @@ def _from_path(path: Path, channels: int, axes: str | None) -> Movie:
         if is_zarr(path):
             return open_zarr(path, channels=channels, axes=axes)
         if path.is_dir():
-            return open_folder(path, channels=channels)
+            return open_folder(path, channels=channels, axes=axes)
         if path.suffix.lower() in TIFS:
             return open_tif(path, channels=channels, axes=axes)
     except OSError as error:

@@ -27,34 +27,45 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}  # colour type to channels; trans
 
 
 class Header(NamedTuple):
-    """Shape ``(C, H, W)`` after the choice of channels, and type of a picture."""
+    """Shape ``(C, H, W)`` after the choice of channels, or ``(C, Z, H, W)``, and type of a picture."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
 
-def read_header(path: Path, channels: int) -> Header:
+def read_header(path: Path, channels: int, axes: str | None = None) -> Header:
     """Find shape and type of a picture without decoding it.
+
+    Parameters
+    ----------
+    path : Path
+    channels : int
+        As in `open_movie`.
+    axes : str or None
+        Of the picture, where its file does not say; a png or jpeg always does.
 
     Raises
     ------
     UserError
-        If the file is damaged, no single 2D picture, or has other channels.
+        If the file is damaged, no single picture (or stack of Z slices), or has other channels.
     """
-    return _guarded(path, channels, decode=False)[0]
+    return _guarded(path, channels, axes, decode=False)[0]
 
 
-def read_picture(path: Path, channels: int) -> Array:
-    """Read a picture as ``(C, H, W)`` in its stored type and native byte order; errors as in `read_header`."""
-    header, block = _guarded(path, channels, decode=True)
+def read_picture(path: Path, channels: int, axes: str | None = None) -> Array:
+    """Read a picture in its shape, stored type and native byte order; all else as in `read_header`."""
+    header, block = _guarded(path, channels, axes, decode=True)
     return np.ascontiguousarray(block, dtype=header.dtype)
 
 
-def _guarded(path: Path, channels: int, *, decode: bool) -> tuple[Header, Array]:
+def _guarded(path: Path, channels: int, axes: str | None, *, decode: bool) -> tuple[Header, Array]:
     try:
         if path.stat().st_size == 0:
             raise UserError(f"{path.name} is empty (0 bytes). Copy it again from its source.")
-        dtype, layout, pixels = (_tif if path.suffix.lower() in TIFS else _png_or_jpeg)(path, channels, decode)
+        if path.suffix.lower() in TIFS:
+            dtype, layout, pixels = _tif(path, channels, axes, decode)
+        else:
+            dtype, layout, pixels = _png_or_jpeg(path, channels, decode)
         block = layout.arranged(pixels[layout.selection(0)]) if decode else pixels
     except UserError:
         raise
@@ -62,28 +73,29 @@ def _guarded(path: Path, channels: int, *, decode: bool) -> tuple[Header, Array]
         raise UserError(
             f"{path.name} is damaged, or no picture. Copy it again from its source, or remove it from the folder."
         ) from error
-    return Header(layout.movie_shape[1:], dtype.newbyteorder("=")), block
+    return Header(layout.stored_shape, dtype.newbyteorder("=")), block
 
 
-def _tif(path: Path, channels: int, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:
+def _tif(path: Path, channels: int, given: str | None, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:
     file, series = open_series(path)
     with file:
-        layout = _tif_layout(path.name, series, channels)
+        layout = _tif_layout(path.name, series, channels, given)
         if page_end(series.keyframe) > file.filehandle.size:
             raise UserError(f"{path.name} is cut off. Copy it again from its source, or remove it from the folder.")
         pixels = np.asarray(series.asarray(maxworkers=1)) if decode else np.empty(0)
     return np.dtype(series.dtype), layout, pixels
 
 
-def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: int) -> Layout:
+def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: int, given: str | None) -> Layout:
     axes = series.axes
     if channels and "C" not in axes:  # pages that nothing names are channels if channels were asked for
         axes = next((axes.replace(letter, "C") for letter in UNKNOWN if letter in axes), axes)
-    layout = find_layout(name, axes, series.shape, channels=channels, kind="picture")
+    layout = find_layout(name, axes, series.shape, channels=channels, given=given, kind="picture")
     frames = layout.length("T")
     if frames > 1:
         raise UserError(
-            f"{name} holds {frames} frames, but a folder is read as one picture per frame. Give the file itself."
+            f"{name} holds {frames} frames, but a folder is read as one picture per frame. Give the file itself, or say"
+            " --axes TZYX if these are Z slices of one frame."
         )
     return layout
 

@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..numbers import whole_number
 from .movie import CHANNELS
 from .normalization import Normalize, frame_statistics, normalization_rows, rows
+from .slices import Slices, checked_slices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,12 +42,15 @@ class Preparation:
         Mean over blocks of so many pixels a side.
     channels : int
         0: the movie has no channel axis. n: its first n channels.
+    z : "max", "mean" or int
+        What is made of Z slices where a movie has them: the brightest of each pixel, their mean, or one of them.
     """
 
     normalize: Normalize = "frame"
     binarize: bool = False
     subsample: int = 1
     channels: int = 0
+    z: Slices = "max"
 
     def __post_init__(self) -> None:
         """Refuse what came from a damaged file or a slip, and would be taken for something else.
@@ -64,6 +68,7 @@ class Preparation:
             "binarize": bool(self.binarize),
             "subsample": whole_number(self.subsample, "subsample", remedy, least=1),
             "channels": whole_number(self.channels, "channels", CHANNELS, least=0),
+            "z": checked_slices(self.z),
         }
         for name, value in own.items():
             object.__setattr__(self, name, value)
@@ -80,11 +85,11 @@ class PreparedMovie:
     Raises
     ------
     UserError
-        If the movie has other channels, or frames smaller than one block.
+        If the movie has other channels, no such Z slice, or frames smaller than one block.
     """
 
     def __init__(self, movie: Movie, preparation: Preparation) -> None:
-        self.movie = movie
+        self.movie = movie.flat(preparation.z)
         self.preparation = preparation
         self._rows: NDArray[np.float32] | None = None
         self._lock = threading.Lock()

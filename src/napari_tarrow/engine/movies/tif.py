@@ -35,7 +35,7 @@ def open_tif(path: Path, *, channels: int = 0, axes: str | None = None) -> Movie
     Raises
     ------
     UserError
-        If it is no whole tif file, or not one 2D movie.
+        If it is no whole tif file, or not one movie.
     """
     file, series = open_series(path)
     with contextlib.ExitStack() as undo:
@@ -55,6 +55,21 @@ def open_tif(path: Path, *, channels: int = 0, axes: str | None = None) -> Movie
         undo.pop_all()
     weakref.finalize(reader, file.close)
     return movie
+
+
+def named_axes(path: Path, shape: tuple[int, ...]) -> str | None:
+    """Return the axes of a tif file's pictures, such as TZYX, where it names them all; time must be among them.
+
+    None where it does not, or where the pictures are not of this shape.
+    """
+    try:
+        file, series = open_series(path)
+    except (UserError, OSError):
+        return None
+    with file:
+        axes = series.axes.replace("S", "C")
+        known = set(axes) <= set("TCZYX") and len(set(axes)) == len(axes)
+        return axes if known and "T" in axes and series.shape == shape else None
 
 
 def open_series(path: Path) -> tuple[tifffile.TiffFile, tifffile.TiffPageSeries]:
@@ -90,10 +105,10 @@ class _Reader:
         self._lead, self._inside = layout.axes[: planes.lead], layout.axes[planes.lead :]
 
     def read(self, index: int) -> Array:
-        """Read frame `index` as ``(C, H, W)``."""
+        """Read frame `index` as ``(C, H, W)``, with Z slices ``(C, Z, H, W)``."""
         separate = self._layout.channels if "C" in self._lead else 1  # planes that make a frame
         try:
-            return np.concatenate([self._part(index, channel) for channel in range(separate)])
+            return np.concatenate([self._channel(index, channel) for channel in range(separate)])
         except UserError:
             raise
         except Exception as error:
@@ -102,9 +117,15 @@ class _Reader:
                 "The file is damaged or was changed: copy it again from its source."
             ) from error
 
-    def _part(self, index: int, channel: int) -> Array:
-        """Read what the plane of one channel, or of all, holds of a frame."""
-        at = {"T": index, "C": channel}
+    def _channel(self, index: int, channel: int) -> Array:
+        """Read one channel of a frame, or all where planes hold all."""
+        if "Z" not in self._lead:
+            return self._part(index, channel)
+        return np.stack([self._part(index, channel, z) for z in range(self._layout.slices)], axis=1)
+
+    def _part(self, index: int, channel: int, z: int = 0) -> Array:
+        """Read what one plane holds of a frame."""
+        at = {"T": index, "C": channel, "Z": z}
         number = 0
         for axis, length in zip(self._lead, self._layout.shape, strict=False):
             number = number * length + at.get(axis, 0)

@@ -37,7 +37,7 @@ def open_zarr(path: Path, *, channels: int = 0, axes: str | None = None) -> Movi
     Raises
     ------
     UserError
-        If it cannot be opened, or holds no array, several images, or no 2D movie.
+        If it cannot be opened, or holds no array, several images, or no movie.
     """
     import zarr
 

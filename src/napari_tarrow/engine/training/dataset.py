@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
-from ..movies import PreparedMovie, expand_inputs, open_prepared, preparation_of
+from ..movies import PreparedMovie, expand_inputs, open_prepared, preparation_of, said_of_slices
 from ..movies.inputs import listed
 from .frames import FrameStore, stored_frames
 from .parts import Chosen, Part, check_parts, count_clips, find_parts, hold_clips, with_splits_that_fit
@@ -197,4 +197,6 @@ def _describe(movie: PreparedMovie) -> str:
     numbers = movie.movie.frame_numbers
     missing = int(numbers[-1] - numbers[0] + 1) - frames
     gaps = f", {missing} frame numbers missing" if missing else ""
-    return f"Movie {movie.movie.name}: {frames} frames of {height} x {width}, {movie.movie.dtype}, {channel}{gaps}."
+    slices = f", {said_of_slices(movie.movie.slices, movie.movie.z)}" if movie.movie.slices > 1 else ""
+    size = f"{frames} frames of {height} x {width}"
+    return f"Movie {movie.movie.name}: {size}, {movie.movie.dtype}, {channel}{slices}{gaps}."

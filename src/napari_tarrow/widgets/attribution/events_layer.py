@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..shared.layers import LayerFacts, like, plain, still_there
-from ..shared.views import go_to
+from ..shared.views import go_to, place_in_view
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,6 +62,7 @@ class EventsLayer:
     ) -> None:
         self._viewer = viewer
         self._scores = np.array([event.score for event in events], float)
+        self._axes = facts.axes
         self._copies = _copies(facts)
         self._ticks: list[bool | None] = [None] * len(events)
         self.places = _places(events, facts)  # (N, axes), of the first of the copies
@@ -130,10 +131,13 @@ class EventsLayer:
         layer = self.layer or (self._movie() if still_there(self._viewer, self._movie) else None)
         if layer is None:
             return
-        go_to(self._viewer, layer, self.places[place])
+        target = place_in_view(self._viewer, layer)  # its channel and its Z slice stay
+        axes = [self._axes.index(letter) for letter in "TYX"]
+        target[axes] = self.places[place][axes]
+        go_to(self._viewer, layer, target.tolist())
         if (points := self.layer) is not None:
             places, ours = _events_of(points, len(self._scores))
-            points.selected_data = set(np.flatnonzero(ours & (places == place))[:1].tolist())
+            points.selected_data = set(np.flatnonzero(ours & (places == place)).tolist())
 
 
 def _stay_no_event(change: LayerEvent) -> None:
@@ -156,7 +160,7 @@ def _events_of(layer: Points, count: int) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def _copies(facts: LayerFacts) -> list[dict[str, int]]:
-    """Return one index along each axis beyond T, Y and X for every copy of the points: they are in all channels."""
+    """Return one index along each axis beyond T, Y and X for every copy of the points, for every channel and slice."""
     others = [(letter, length) for letter, length in zip(facts.axes, facts.shape, strict=True) if letter not in "TYX"]
     letters = [letter for letter, _ in others]
     found = itertools.product(*(range(length) for _, length in others))

@@ -25,6 +25,7 @@ SUGGESTED: dict[str, tuple[str, ...]] = {
     "classhead": ("minimal", "linear", "difference", "unet", "resnet18"),
     "device": ("auto", "cpu", "cuda", "mps"),
     "subsample": ("auto", "1", "2", "3", "4"),
+    "z": ("max", "mean"),
 }  # fmt: skip
 _LARGEST = 2**31 - 1  # of a spin box
 

@@ -15,7 +15,7 @@ from ...engine.errors import UserError
 from ...engine.movies import open_movie, sequences
 from ...engine.movies.units import micrometres, seconds
 from .numbering import known_numbers
-from .placing import labelled_axes, laid_over, like
+from .placing import labelled_axes, laid_over, like, told_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,8 @@ def describe_layer(layer: Layer, axes: str | None = None, deltas: Sequence[int] 
         Of several levels the finest is taken.
     axes : str, optional
         What the user says the axes are, one letter of ``TCZYX`` for each. Without it they are taken from the layer's
-        axis labels where these say (t or time, c or channel, z, y, x), and else time comes first.
+        axis labels where these say (t or time, c or channel, z, y, x), or from the tif file it was opened from; else
+        time comes first, then channels.
     deltas : sequence of int
         Time steps whose pairs are counted in the sentence; none while they are not known.
     """
@@ -109,7 +110,9 @@ def describe_layer(layer: Layer, axes: str | None = None, deltas: Sequence[int] 
         return LayerFacts(briefly, str(error), known, shape=shape)
     channels = 0 if movie.shape[1] == 1 else movie.shape[1]
     numbers = tuple(movie.frame_numbers.tolist())
-    return LayerFacts(_sentence(movie, deltas), None, known, channels, movie, shape, movie.interval, numbers)
+    guessed = not axes and channels > 1 and "Z" not in known and "C" not in told_axes(layer)
+    doubt = f" (if they are Z slices, write {known.replace('C', 'Z')})" if guessed else ""
+    return LayerFacts(_sentence(movie, deltas, doubt), None, known, channels, movie, shape, movie.interval, numbers)
 
 
 def still_there(viewer: ViewerModel, layer: Layer | weakref.ref[Layer] | None) -> bool:
@@ -163,11 +166,6 @@ def _problem(name: str, axes: str, shape: tuple[int, ...]) -> str | None:
     if set(axes) - set("TCZYX") or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
         return f"Axes {axes} cannot be read. Write each of the letters T, C, Z, Y, X once at most, such as TYX."
     length = dict(zip(axes, shape, strict=True))
-    if length.get("Z", 1) > 1:
-        return (
-            f"{name} has a z axis of {length['Z']} slices, and a movie has none. Project it along z or keep one slice;"
-            " if that axis is not z, correct the axes."
-        )
     if length.get("T", 1) < 2:
         return f"{name} has one frame. Choose a movie of two frames or more; if an axis is time, write T for it."
     return None
@@ -200,10 +198,13 @@ def _pixel_size(layer: Layer, axes: str) -> tuple[float, float] | None:
     return None if y is None or x is None else (y, x)
 
 
-def _sentence(movie: Movie, deltas: Sequence[int]) -> str:
+def _sentence(movie: Movie, deltas: Sequence[int], doubt: str) -> str:
+    """Say what a movie is; `doubt` follows the number of its channels."""
     frames, channels, height, width = movie.shape
     parts = [f"{frames} frames of {height} x {width}", str(movie.dtype)]
-    parts.append(f"{channels} channel{'s' * (channels > 1)}")
+    parts.append(f"{channels} channel{'s' * (channels > 1)}{doubt}")
+    if movie.slices > 1:
+        parts.append(f"{movie.slices} Z slices")
     if movie.interval is not None:
         parts.append(f"every {duration(movie.interval)}")
     parts += _numbered(movie)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ...engine.movies.tif import ENDINGS, named_axes
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -22,13 +26,27 @@ _NAMES = {"F": "feature", "P": "component"}
 
 
 def labelled_axes(layer: Layer) -> str:
-    """Axes of a layer, one letter each, by its axis labels; what these leave open as usual, such as TYX or TCYX."""
-    labels = [str(label).strip().lower() for label in layer.axis_labels]
-    letters = [_LETTER.get(label, "") for label in labels]
-    letters = ["" if letter in letters[:place] else letter for place, letter in enumerate(letters)]
+    """Axes of a layer, one letter each: as `told_axes` has them; what that leaves open as usual, such as TCYX."""
+    letters = told_axes(layer)
     usual = [letter for letter in "YXTCZ" if letter not in letters][: letters.count("")]
     rest = iter(sorted(usual, key="TCZYX".index))
     return "".join(letter or next(rest, "?") for letter in letters)
+
+
+def told_axes(layer: Layer) -> list[str]:
+    """Axes of a layer by its axis labels, or by the tif file it came from; an empty text where neither says any."""
+    labels = [str(label).strip().lower() for label in layer.axis_labels]
+    letters = [_LETTER.get(label, "") for label in labels]
+    if not any(letters) and (path := layer.source.path) and Path(path).suffix.lower() in ENDINGS:
+        data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+        in_file = _axes_in(str(path), tuple(data.shape))
+        return list(in_file) if len(in_file) == layer.ndim else letters
+    return ["" if letter in letters[:place] else letter for place, letter in enumerate(letters)]
+
+
+@functools.lru_cache(maxsize=64)  # docks look at a layer often, and files may lie on a network disk
+def _axes_in(path: str, shape: tuple[int, ...]) -> str:
+    return named_axes(Path(path), shape) or ""
 
 
 def like(layer: Layer, *, axes: str, own: str | None = None) -> dict[str, Any]:

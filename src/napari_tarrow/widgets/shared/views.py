@@ -13,14 +13,20 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Layer
+    from numpy.typing import NDArray
 
 
 def frame_in_view(viewer: ViewerModel, layer: Layer, axes: str) -> int:
     """Return the index of the layer's frame that the viewer shows."""
-    place = np.asarray(layer.world_to_data(tuple(viewer.dims.point)[-layer.ndim :]))
+    place = place_in_view(viewer, layer)
     time = axes.index("T")
     shape = plain(layer).data[0].shape if getattr(layer, "multiscale", False) else layer.data.shape
     return int(np.clip(round(float(place[time])), 0, shape[time] - 1))
+
+
+def place_in_view(viewer: ViewerModel, layer: Layer) -> NDArray[np.float64]:
+    """Return where the viewer's sliders stand, one coordinate for each of the layer's axes."""
+    return np.asarray(layer.world_to_data(tuple(viewer.dims.point)[-layer.ndim :]), float)
 
 
 def go_to(viewer: ViewerModel, layer: Layer, place: Sequence[float]) -> None:

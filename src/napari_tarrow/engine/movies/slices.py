@@ -1,0 +1,57 @@
+"""One picture of the Z slices of a frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ..errors import UserError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+
+Slices = int | Literal["max", "mean"]
+
+
+def checked_slices(z: Any) -> Slices:
+    """Return what is to become of Z slices as Python's own value.
+
+    Raises
+    ------
+    UserError
+        If it is not ``max``, ``mean`` or a number from 0 on.
+    """
+    if z in ("max", "mean"):
+        return "max" if z == "max" else "mean"
+    if isinstance(z, int | np.integer) and not isinstance(z, bool) and z >= 0:
+        return int(z)
+    raise UserError(f"z is {z!r}. Give max, mean, or the number of one Z slice, from 0.")
+
+
+def flat_dtype(dtype: np.dtype[Any], z: Slices) -> np.dtype[Any]:
+    """Type of one picture of Z slices of type `dtype`: their own, but for the mean a real one."""
+    if z != "mean" or dtype.kind == "f":
+        return dtype
+    return np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
+
+
+def flattened(stack: Array, z: Slices) -> Array:
+    """Make one picture (C, H, W) of Z slices (C, Z, H, W)."""
+    picture: Array
+    if z == "max":
+        picture = stack.max(axis=1)
+    elif z == "mean":
+        picture = stack.mean(axis=1, dtype=np.float64)
+    else:
+        picture = stack[:, z]
+    return picture
+
+
+def said_of_slices(slices: int, z: Slices) -> str:
+    """Say in a few words what a frame is made of."""
+    if isinstance(z, int):
+        return f"slice {z} of {slices} along Z"
+    return f"{'the brightest' if z == 'max' else 'the mean'} of {slices} Z slices at each pixel"

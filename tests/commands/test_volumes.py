@@ -1,0 +1,80 @@
+"""A movie of volumes goes the whole way as the movie of one picture of their slices does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+import zarr
+
+from napari_tarrow.commands.attribute import main as attribute
+from napari_tarrow.commands.embed import main as embed
+from napari_tarrow.commands.train import main as train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+VOLUMES = np.random.default_rng(0).integers(0, 4000, (12, 5, 32, 36)).astype(np.uint16)  # TZYX
+FLAT = {"max": VOLUMES.max(axis=1), "mean": VOLUMES.mean(axis=1).astype(np.float32), "2": VOLUMES[:, 2]}
+TINY = "--preset interactive --backbone simple --size 16 --epochs 1 --train_samples_per_epoch 4 --batchsize 2 --delta 1"
+TINY += " --val_samples_per_epoch 2 --device cpu --precision 32 --num_workers 0 --timestamp no --tensorboard no"
+
+
+@pytest.fixture
+def volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite(tmp_path / "volumes.tif", VOLUMES, imagej=True, metadata={"axes": "TZYX"})
+    for name, flat in FLAT.items():
+        tifffile.imwrite(tmp_path / f"{name}.tif", flat, metadata={"axes": "TYX"})
+    labels = np.repeat((np.arange(36) // 12)[None, None, None], 12, axis=0).repeat(5, axis=1).repeat(32, axis=2)
+    tifffile.imwrite(tmp_path / "labels.tif", labels.astype(np.uint16), imagej=True, metadata={"axes": "TZYX"})
+    return tmp_path
+
+
+@pytest.mark.parametrize("z", ["mean", "2"])
+def test_training_and_use(z: str, volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(["--input_train", "volumes.tif", "--z", z, "--name", "of_volumes", *TINY.split()]) == 0
+    assert f"1 channel, the {'brightest' if z == 'max' else 'mean'}" in capsys.readouterr().out or z == "2"
+    assert train(["--input_train", f"{z}.tif", "--name", "of_pictures", *TINY.split()]) == 0
+    runs = [next((volumes / "runs").glob(f"{name}*")) for name in ("of_volumes", "of_pictures")]
+    stored = yaml.safe_load((runs[0] / "run.yaml").read_text())["preparation"]["z"]
+    assert str(stored) == z
+    found = []
+    for run, movie in zip(runs, ("volumes.tif", f"{z}.tif"), strict=True):
+        assert embed([str(run), movie, "-o", f"{run.name}.zarr", "--device", "cpu"]) == 0
+        found.append(zarr.open_array(volumes / f"{run.name}.zarr" / "0", mode="r")[...])
+    np.testing.assert_array_equal(*found)
+    capsys.readouterr()
+    assert attribute([str(runs[0]), "volumes.tif", "-o", "maps", "--device", "cpu"]) == 0
+    assert "of 5" in capsys.readouterr().out
+    assert (volumes / "maps" / "events.csv").is_file()
+
+
+def test_objects_of_volumes(volumes: Path) -> None:
+    assert train(["--input_train", "volumes.tif", "--name", "run", *TINY.split()]) == 0
+    run = str(next((volumes / "runs").glob("run*")))
+    words = [
+        run,
+        "volumes.tif",
+        "-o",
+        "out.zarr",
+        "--labels",
+        "labels.tif",
+        "--table",
+        "objects.csv",
+        "--device",
+        "cpu",
+    ]
+    assert embed(words) == 0
+    assert len((volumes / "objects.csv").read_text().splitlines()) == 1 + 12 * 2
+
+
+def test_a_slice_that_is_not_there(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(["--input_train", "volumes.tif", "--z", "5", "--name", "run", *TINY.split()]) == 2
+    assert "volumes has 5 Z slices, numbered 0 to 4, and z is 5" in capsys.readouterr().err
+    assert not (volumes / "runs").exists() or not list((volumes / "runs").iterdir())

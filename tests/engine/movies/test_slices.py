@@ -1,0 +1,101 @@
+"""Movies with Z slices: one picture of them is what everybody else sees."""
+
+from __future__ import annotations
+
+import dask.array
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_tarrow.engine.errors import UserError
+from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
+
+VOLUMES = np.random.default_rng(0).integers(0, 4000, (4, 5, 20, 24)).astype(np.uint16)  # TZYX
+PICTURES = {"max": VOLUMES.max(axis=1), "mean": VOLUMES.mean(axis=1), 0: VOLUMES[:, 0], 2: VOLUMES[:, 2]}
+
+
+def tif(path, volumes=VOLUMES, name="m.tif", **options):
+    tifffile.imwrite(path / name, volumes, **options)
+    return path / name
+
+
+def folder(path, **options):
+    for index, volume in enumerate(VOLUMES):
+        tifffile.imwrite(path / f"t{index}.tif", volume, **options)
+    return path
+
+
+def zarr_array(path, names, volumes=VOLUMES):
+    zarr.create_array(path / "m.zarr", data=volumes, chunks=(2, *volumes.shape[1:]), dimension_names=names)
+    return path / "m.zarr"
+
+
+FORMATS = {
+    "imagej": lambda p: (tif(p, imagej=True, metadata={"axes": "TZYX"}), {}),
+    "ome": lambda p: (tif(p, name="m.ome.tif", metadata={"axes": "TZYX"}, compression="zlib"), {}),
+    "slices of all times": lambda p: (tif(p, VOLUMES.swapaxes(0, 1), name="m.ome.tif", metadata={"axes": "ZTYX"}), {}),
+    "pages that nothing names": lambda p: (tif(p), {"axes": "TZYX"}),
+    "slices inside a page": lambda p: (
+        tif(p, volumetric=True, tile=(1, 16, 16), photometric="minisblack"),
+        {"axes": "TZYX"},
+    ),
+    "folder": lambda p: (folder(p, imagej=True, metadata={"axes": "ZYX"}), {}),
+    "folder of what nothing names": lambda p: (folder(p), {"axes": "TZYX"}),
+    "zarr": lambda p: (zarr_array(p, ["time", "z", "y", "x"]), {}),
+    "zarr that ends in z": lambda p: (zarr_array(p, ["t", "y", "x", "z"], np.moveaxis(VOLUMES, 1, -1)), {}),
+    "five axes in memory": lambda p: (VOLUMES[:, None], {}),
+    "dask": lambda p: (dask.array.from_array(VOLUMES, chunks=(1, 1, 20, 24)), {"axes": "tzyx"}),
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_frames_are_one_picture_of_the_slices_however_they_were_saved(format, tmp_path):
+    source, options = FORMATS[format](tmp_path)
+    movie = open_movie(source, **options)
+    assert movie.shape == (4, 1, 20, 24)
+    assert movie.slices == 5
+    for z, wanted in PICTURES.items():
+        flat = movie.flat(z)
+        assert flat.dtype == (np.float32 if z == "mean" else np.uint16)
+        frames = np.concatenate([flat.frame(index) for index in range(4)])
+        np.testing.assert_array_equal(frames, wanted.astype(flat.dtype))
+
+
+@pytest.mark.parametrize("axes", ["TZCYX", "TCZYX"])
+def test_channels_keep_their_slices(axes, tmp_path):
+    volumes = np.stack([VOLUMES, 5000 - VOLUMES], axis=axes.index("C"))
+    tifffile.imwrite(tmp_path / "m.ome.tif", volumes, metadata={"axes": axes})
+    both, first = (open_movie(tmp_path / "m.ome.tif", channels=channels) for channels in (2, 1))
+    assert both.shape == (4, 2, 20, 24)
+    np.testing.assert_array_equal(both.frame(1), [PICTURES["max"][1], 5000 - VOLUMES[1].min(axis=0)])
+    np.testing.assert_array_equal(open_movie(both, channels=1).frame(1), first.frame(1))
+
+
+def test_what_a_network_wants_decides_on_the_slices():
+    movie = open_movie(VOLUMES, axes="TZYX")
+    plain = open_movie(PICTURES["mean"].astype(np.float32))
+    prepared, wanted = PreparedMovie(movie, Preparation(z="mean")), PreparedMovie(plain, Preparation())
+    np.testing.assert_array_equal(prepared.frame(2), wanted.frame(2))
+    again = PreparedMovie(prepared.movie, Preparation(z=1))
+    np.testing.assert_array_equal(again.movie.frame(2)[0], VOLUMES[2, 1])
+
+
+def test_a_slice_that_is_not_there_is_told_where_there_are_slices():
+    movie = open_movie(VOLUMES, axes="TZYX")
+    with pytest.raises(UserError, match=r"array has 5 Z slices, numbered 0 to 4, and z is 5\. Give one"):
+        PreparedMovie(movie, Preparation(z=5))
+    assert PreparedMovie(open_movie(VOLUMES[:, 0]), Preparation(z=5)).shape == (4, 1, 20, 24)
+
+
+@pytest.mark.parametrize("wrong", ["min", -1, 1.0, None, True])
+def test_anything_else_is_refused(wrong):
+    with pytest.raises(UserError, match="Give max, mean, or the number"):
+        Preparation(z=wrong)
+
+
+def test_a_frame_with_other_slices_than_promised_is_told():
+    movie = open_movie(VOLUMES, axes="TZYX")
+    object.__setattr__(movie, "slices", 6)
+    with pytest.raises(UserError, match=r"Frame 0 of array is 1 x 5 x 20 x 24 \(channels, slices, height, width\)"):
+        movie.frame(0)
