@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from ...errors import UserError
 
@@ -63,7 +64,7 @@ class Components:
         found = np.empty((len(vectors), features.shape[1]), dtype)
         for start in range(0, features.shape[1], _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            found[:, part] = then(vectors @ features[:, part].astype(np.float32, copy=False) - offset)
+            found[:, part] = then(_product(vectors, features[:, part].astype(np.float32, copy=False)) - offset)
         return found.reshape(len(vectors), *embedding.shape[1:])
 
 
@@ -103,7 +104,7 @@ class ComponentFit:
         for start in range(0, features.shape[1], _AT_ONCE):
             centred = features[:, start : start + _AT_ONCE].astype(np.float64) - self._around[:, None]
             self._sum += centred.sum(1)
-            self._products += centred @ centred.T
+            self._products += _product(centred, centred.T)
         self._pixels += features.shape[1]
         self._keep(features)
 
@@ -125,7 +126,7 @@ class ComponentFit:
         largest = np.abs(vectors).argmax(1)
         vectors = vectors * np.sign(vectors[np.arange(len(vectors)), largest])[:, None]
         mean = self._around + shift
-        sampled = vectors @ (np.concatenate(self._sample, axis=1) - mean[:, None])
+        sampled = _product(vectors, np.concatenate(self._sample, axis=1) - mean[:, None])
         low, high = np.percentile(sampled, _PERCENTILES, axis=1)
         whole = max(float(variance.sum()), np.finfo(np.float64).tiny)
         return Components(mean, vectors, variance[: self._count], variance[: self._count] / whole, low, high)
@@ -144,6 +145,13 @@ class ComponentFit:
         while sum(part.shape[1] for part in self._sample) > _SAMPLE:
             self._sample = [part[:, self._random.random(part.shape[1]) < 0.5] for part in self._sample]
             self._share /= 2
+
+
+def _product(one: Array, other: Array) -> Array:
+    """Multiply two matrices with torch's threads: NumPy takes all cores, and waits long where one of them is busy."""
+    first, second = (torch.from_numpy(np.require(matrix, requirements="W")) for matrix in (one, other))
+    product: Array = (first @ second).numpy()
+    return product
 
 
 def fit_components(parts: Iterable[Array], count: int = 3) -> Components:
