@@ -83,7 +83,7 @@ def test_a_row_says_both_presets_and_what_is_allowed(options: ModuleType) -> Non
     [row] = [row for row in rows if "`--lr_scheduler`" in row]
     assert "| `cyclic` | `onecycle` |" in row
     assert "`cyclic`, `plateau`, `onecycle`, `constant`" in row
-    assert "(at least 0, at most 5)" in next(row for row in rows if "`--augment`" in row)
+    assert "(at least 1, at most 100)" in next(row for row in rows if "`--contrast`" in row)
     assert "9223372036854775807" not in "".join(rows)
 
 

@@ -41,7 +41,7 @@ LINES = [
     (f"{A} --epochs 0", "--epochs is 0; it should be at least 1."),
     (f"{A} --batchsize 1", "--batchsize is 1; it should be at least 2."),
     (f"{A} --frames 1", "--frames is 1; it should be at least 2."),
-    (f"{A} --augment 6", "--augment is 6; it should be at most 5."),
+    (f"{A} --augment 6", "--augment is 6; it should be at most 5 or 'auto'."),
     (f"{A} --subsample 0", "--subsample is 0; it should be at least 1 or 'auto'."),
     (f"{A} --channels -1", "--channels is -1; it should be at least 0."),
     (f"{A} --n_images 1", "--n_images is 1; it should be at least 2."),

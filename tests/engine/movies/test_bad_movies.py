@@ -113,8 +113,8 @@ AT_OPENING = {
     "one picture": (lambda p: tif(p, FRAME), {}, r"movie\.tif is one picture, not a movie"),
     "two axes in memory": (lambda p: FRAME, {}, "array is one picture, not a movie"),
     "one frame": (lambda p: PIXELS[:1], {}, "array is one picture, not a movie"),
-    "no frames": (lambda p: PIXELS[:0], {}, "array is empty: its shape is 0 x 1 x 20 x 24"),
-    "no pixels": (lambda p: PIXELS[:, :0], {}, "array is empty: its shape is 6 x 1 x 0 x 24"),
+    "no frames": (lambda p: PIXELS[:0], {}, "array is empty: its shape is 0 x 20 x 24"),
+    "no pixels": (lambda p: PIXELS[:, :0], {}, "array is empty: its shape is 6 x 0 x 24"),
     "a video": (lambda p: raw(p, "movie.avi", b"RIFF"), {}, r"movie\.avi is no format that is read here. Convert"),
     "a single png": (lambda p: folder(p, "t0.png") / "t0.png", {}, r"t0\.png is one picture.*folder"),
     "imagej slices": (lambda p: tif(p, imagej=True, metadata={"axes": "ZYX"}), {}, r"movie\.tif Z slices.*--axes TYX"),
@@ -125,6 +125,11 @@ AT_OPENING = {
         lambda p: PIXELS.reshape(2, 3, 20, 24),
         {},
         "array has 3 channels. Give channels 3 .*Z slices.*TZYX",
+    ),
+    "neither channels nor slices": (
+        lambda p: PIXELS.reshape(2, 3, 1, 20, 24),
+        {"axes": "TCZYX"},
+        "array has 3 channels. Give channels 3 for all of them, or 1 for the first\\.$",
     ),
     "named channels not asked for": (
         lambda p: tif(p, PIXELS.reshape(2, 3, 20, 24), imagej=True, metadata={"axes": "TCYX"}),

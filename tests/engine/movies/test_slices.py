@@ -40,7 +40,8 @@ FORMATS = {
         tif(p, volumetric=True, tile=(1, 16, 16), photometric="minisblack"),
         {"axes": "TZYX"},
     ),
-    "folder": lambda p: (folder(p, imagej=True, metadata={"axes": "ZYX"}), {}),
+    "folder": lambda p: (folder(p, imagej=True, metadata={"axes": "ZYX"}), {"axes": "TZYX"}),
+    "folder of what says so": lambda p: (folder(p, ome=True, metadata={"axes": "ZYX"}), {}),
     "folder of what nothing names": lambda p: (folder(p), {"axes": "TZYX"}),
     "zarr": lambda p: (zarr_array(p, ["time", "z", "y", "x"]), {}),
     "zarr that ends in z": lambda p: (zarr_array(p, ["t", "y", "x", "z"], np.moveaxis(VOLUMES, 1, -1)), {}),
@@ -79,6 +80,47 @@ def test_what_a_network_wants_decides_on_the_slices():
     np.testing.assert_array_equal(prepared.frame(2), wanted.frame(2))
     again = PreparedMovie(prepared.movie, Preparation(z=1))
     np.testing.assert_array_equal(again.movie.frame(2)[0], VOLUMES[2, 1])
+    assert again.dtype == np.uint16
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        (
+            None,
+            r"ImageJ calls the 5 pictures of t0\.tif Z slices\. If each .* --axes TZYX; if each is a movie, .*level 1",
+        ),
+        ("TYX", r"ImageJ calls the 5 pictures of t0\.tif Z slices"),
+    ],
+)
+def test_movies_in_a_folder_are_no_volumes_unless_somebody_says_so(axes, said, tmp_path):
+    with pytest.raises(UserError, match=said):
+        open_movie(folder(tmp_path, imagej=True, metadata={"axes": "ZYX"}), axes=axes)
+
+
+def test_axes_that_a_folder_cannot_have_are_told(tmp_path):
+    with pytest.raises(
+        UserError, match=r"t0\.tif is 5 x 20 x 24, and of the axes given a file has all but time, YX\. Give"
+    ):
+        open_movie(folder(tmp_path), axes="TYX")
+
+
+def test_pictures_that_name_their_axes_keep_them(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 255, (3, 20, 24, 3)).astype(np.uint8)
+    for index, picture in enumerate(colours):
+        tifffile.imwrite(tmp_path / f"t{index}.tif", picture, photometric="rgb")
+    movie = open_movie(tmp_path, channels=3, axes="TCYX")
+    np.testing.assert_array_equal(movie.frame(1), np.moveaxis(colours[1], -1, 0))
+
+
+def test_no_slices_at_all_are_told():
+    with pytest.raises(UserError, match="array is empty: its shape is 4 x 0 x 20 x 24"):
+        open_movie(VOLUMES[:, :0], axes="TZYX")
+
+
+def test_the_bytes_of_a_frame_are_those_of_all_slices():
+    movie = open_movie(VOLUMES, axes="TZYX")
+    assert movie.frame_bytes == movie.flat("mean").frame_bytes == 5 * 20 * 24 * 2
 
 
 def test_a_slice_that_is_not_there_is_told_where_there_are_slices():

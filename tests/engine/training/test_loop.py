@@ -142,7 +142,8 @@ def test_global_random_state_is_neither_used_nor_changed(tiny: Make) -> None:
 def test_an_interrupted_run_goes_on_digit_for_digit(
     tiny: Make, step: int, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = {"epochs": 3, "augment": 5, "clip": 3, "lr_scheduler": "onecycle", "lr": 1e-3}
+    monkeypatch.setattr("napari_tarrow.engine.training.session._LOOKS", 3)
+    options = {"epochs": 3, "augment": "auto", "clip": 3, "lr_scheduler": "onecycle", "lr": 1e-3}
     whole = list(train(tiny(**options)))
     monkeypatch.setattr("napari_tarrow.engine.training.loop._SECONDS_BETWEEN_UPDATES", -1.0)
     control = Control()

@@ -230,13 +230,39 @@ def test_every_level_draws_within_its_bounds(level: int) -> None:
         assert np.mean(np.abs(warp.elastic).max((1, 2, 3)) == 0) == pytest.approx(0.5, abs=0.05)
 
 
-def test_patches_of_a_batch_are_those_of_its_halves() -> None:
+def test_more_and_more_samples_get_the_strongest_level() -> None:
+    samples = np.arange(4000)
+    rising = Augmentation(3, rising_to=5, rising_until=3000)
+    (warp, jitter, _), (mild, same, _), (strong, _, _) = (
+        one.draw(Stream(0, "t"), samples, 3) for one in (rising, Augmentation(3), Augmentation(5))
+    )
+    assert np.array_equal(jitter.gain, same.gain)
+    is_mild, is_strong = ((warp.affine == one.affine).all((1, 2, 3)) for one in (mild, strong))
+    assert (is_mild | is_strong).all()
+    assert is_strong[3000:].all()
+    assert np.array_equal(warp.elastic[3000:], strong.elastic[3000:])
+    differs = (mild.affine != strong.affine).any((1, 2, 3))
+    for begin, share in ((0, 1 / 6), (1000, 1 / 2), (2000, 5 / 6)):
+        part = slice(begin, begin + 1000)
+        assert is_strong[part][differs[part]].mean() == pytest.approx(share, abs=0.05)
+    assert not warp.elastic[is_mild & differs].any()
+
+
+def test_the_extent_counts_every_frame_once() -> None:
+    movies = prepared(noise((4, 32, 48))), prepared(noise((3, 64, 16)))
+    with stored(*movies) as store:
+        assert Sampler(store, np.array([[0, 1], [1, 2]]), 16).extent == 3 * 2 * 3
+        assert Sampler(store, np.array([[0, 1], [4, 5], [5, 6]]), 16).extent == 2 * 2 * 3 + 3 * 4
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(5), Augmentation(3, rising_to=5, rising_until=40)])
+def test_patches_of_a_batch_are_those_of_its_halves(augmentation: Augmentation) -> None:
     movie = prepared(noise((6, 40, 50)))
     clips = np.array([[0, 1], [2, 3], [4, 5]])
 
     def cut(samples: np.ndarray) -> torch.Tensor:
         places = Sampler(store, clips, 16).draw(Stream(1, "p"), samples)
-        return patches(store, places, 16, *Augmentation(5).draw(Stream(1, "a"), samples, 2))
+        return patches(store, places, 16, *augmentation.draw(Stream(1, "a"), samples, 2))
 
     with stored(movie) as store:
         whole = cut(np.arange(10))

@@ -34,6 +34,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "split_val": st.lists(parts, min_size=1, max_size=3),
     "delta": st.lists(st.integers(1, 10**6), min_size=1, max_size=4, unique=True) | st.just("auto"),
     "subsample": st.integers(1, 2**31 - 1) | st.just("auto"),
+    "augment": st.integers(0, 5) | st.just("auto"),
     "z": st.integers(0, 2**31 - 1) | st.sampled_from(["max", "mean"]),
     "input_train": st.lists(paths, min_size=1, max_size=3, unique=True),
     "input_val": st.lists(paths, min_size=1, max_size=2, unique=True),

@@ -12,8 +12,8 @@ import tifffile
 
 pytest.importorskip("napari")
 
-from napari.components import ViewerModel
 from napari.layers import Image, Labels
+from napari.layers._source import layer_source
 
 from napari_tarrow.widgets.shared.layers import (
     describe_layer,
@@ -88,14 +88,19 @@ def test_slices_along_z_are_told_and_a_guess_that_they_are_channels_can_be_mende
 )
 def test_axes_come_from_the_tif_a_layer_was_opened_from(written, axes, wanted, tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", np.zeros((5, 3, 8, 9), np.uint16), imagej=True, metadata={"axes": written})
-    viewer = ViewerModel()
-    layer = viewer.open(tmp_path / "m.tif", plugin="napari")[0]
-    if axes:
-        layer.axis_labels = axes
+    with layer_source(path=str(tmp_path / "m.tif")):
+        layer, cut = zeros(5, 3, 8, 9, axis_labels=axes), zeros(5, 2, 8, 9)
     assert describe_layer(layer).axes == wanted
     assert describe_layer(layer, "TZYX").axes == "TZYX"
-    cut = viewer.add_image(layer.data[:, :2])
     assert describe_layer(cut).axes == "TCYX"
+
+
+def test_a_channel_that_was_split_off_has_the_axes_of_its_file(tmp_path):
+    frames = np.zeros((5, 3, 2, 8, 9), np.uint16)
+    tifffile.imwrite(tmp_path / "m.tif", frames, imagej=True, metadata={"axes": "TZCYX"})
+    with layer_source(path=str(tmp_path / "m.tif")):
+        assert describe_layer(zeros(5, 3, 8, 9)).axes == "TZYX"
+        assert describe_layer(zeros(5, 3, 2, 8, 9)).axes == "TZCYX"
 
 
 def test_the_user_may_correct_the_axes():

@@ -55,6 +55,7 @@ Paths = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 Deltas = Annotated[tuple[Annotated[int, Field(le=1_000_000)], ...], BeforeValidator(_several)]
 DeltasOrAuto = Annotated[Deltas | Literal["auto"], BeforeValidator(_auto_alone)]
 Slices = Annotated[int, Field(ge=0)] | Literal["max", "mean"]
+LevelOrAuto = Annotated[int, Field(ge=0, le=5)] | Literal["auto"]
 BlockOrAuto = Annotated[int, Field(ge=1)] | Literal["auto"]
 
 

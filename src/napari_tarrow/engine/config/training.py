@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, model_validator
 
 from ..options import Options, option
-from .kinds import BlockOrAuto, DeltasOrAuto, Flag, Path, Paths, Slices, Splits, as_number, as_text
+from .kinds import BlockOrAuto, DeltasOrAuto, Flag, LevelOrAuto, Path, Paths, Slices, Splits, as_number, as_text
 
 MOVIE, NETWORK, PATCHES, TRAINING, MACHINE, OUTPUT = "Movie", "Network", "Patches", "Training", "Machine", "Output"
 
@@ -26,6 +26,7 @@ INTERACTIVE: dict[str, Any] = {
     "delta": "auto",
     "transpose": True,
     "flip_val": True,
+    "augment": "auto",
     "patches": "change",
     "logit_gain": 5.0,
     "lr": 1e-3,
@@ -205,14 +206,12 @@ class TrainConfig(Options):
         title="Reject background",
         group=PATCHES,
     )
-    augment: int = option(
+    augment: LevelOrAuto = option(
         5,
         "Augmentation: 0 none, 1 flips, 2 and noise and intensity, 3 and rotation, 4 and zoom and elastic,"
-        " 5 all, stronger.",
+        " 5 all, stronger; auto: 3 at first, and ever more of 5 as the same places are seen again.",
         title="Augmentation",
         group=PATCHES,
-        ge=0,
-        le=5,
     )
     transpose: Flag = option(False, "Also swap y and x with probability 1/2.", title="Transpose", group=PATCHES)
     contrast: float = option(
@@ -347,6 +346,11 @@ class TrainConfig(Options):
     def block(self) -> int:
         """Side of the blocks that are averaged; 1 as long as it is to be chosen from the movie."""
         return 1 if self.subsample == "auto" else self.subsample
+
+    @property
+    def augment_levels(self) -> tuple[int, int]:
+        """Weakest and strongest level of augmentation: with "auto" a run goes from the one to the other."""
+        return (3, 5) if self.augment == "auto" else (self.augment, self.augment)
 
     @property
     def clip_frames(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +24,7 @@ def fingerprint(movie: Movie, *, whole: bool = False) -> str:
     digest.update(movie.frame_numbers.astype("<i8").tobytes())
     count = _FEW
     if whole:
-        count = max(_FEW, min(len(movie), _MOST // (math.prod(movie.shape[1:]) * movie.dtype.itemsize)))
+        count = max(_FEW, min(len(movie), _MOST // movie.frame_bytes))
     for index in np.unique(np.linspace(0, len(movie) - 1, count).astype(int)):
         digest.update(movie.frame(int(index)).tobytes())
     return digest.hexdigest()[:16]

@@ -105,9 +105,9 @@ def find_layout(
         If the axes are not those of a movie, or the channels not those of `channels`.
     """
     letters = _given(name, given, shape) if given else _known(name, axes, shape)
-    _refuse_others(name, letters, shape, "given" if given and kind != "picture" else kind)
+    _refuse_others(name, letters, shape, "given" if given else kind)
     letters = "".join(
-        letter if letter in "TCYX" or (letter == "Z" and length > 1) else DROPPED
+        letter if letter in "TCYX" or (letter == "Z" and length != 1) else DROPPED
         for letter, length in zip(letters, shape, strict=True)
     )
     named = bool(given) or (kind != "usual" and not set(axes.upper()).isdisjoint("CS"))
@@ -167,7 +167,8 @@ def _refuse_others(name: str, letters: str, shape: tuple[int, ...], kind: str) -
 def _chosen_channels(name: str, letters: str, shape: tuple[int, ...], channels: int, *, named: bool) -> int:
     count = shape[letters.index("C")] if "C" in letters else 1
     if channels == 0 and count > 1:
-        slices = "" if named or "Z" in letters else f"; if these are Z slices, say axes {letters.replace('C', 'Z')}"
+        meant = letters.replace("C", "Z").replace(DROPPED, "")
+        slices = "" if named or "Z" in letters else f"; if these are Z slices, say axes {meant}"
         raise UserError(
             f"{name} has {count} channels. Give channels {count} for all of them, or 1 for the first{slices}."
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,8 +37,8 @@ class Movie:
         Its path, or ``"array"``.
     shape : (T, C, H, W)
         After the choice of channels; C is at least 1, T at least 2.
-    dtype : numpy.dtype
-        Type of the frames, in native byte order: as stored, but float64 for integers of 64 bits.
+    stored_dtype : numpy.dtype
+        Type in which frames are read, in native byte order: as stored, but float64 for integers of 64 bits.
     frame_numbers : (T,) int64
         Strictly increasing. Gaps are real gaps in time.
     read : callable
@@ -59,7 +60,7 @@ class Movie:
     name: str
     source: str
     shape: tuple[int, int, int, int]
-    dtype: np.dtype[Any]
+    stored_dtype: np.dtype[Any]
     frame_numbers: NDArray[np.int64]
     read: Callable[[int], Array] = field(repr=False)
     interval: float | None = None
@@ -67,6 +68,16 @@ class Movie:
     own_numbers: bool = False
     slices: int = 1
     z: Slices = "max"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the frames: that in which they are read, but a real one for the mean of Z slices."""
+        return self.stored_dtype if self.slices == 1 else flat_dtype(self.stored_dtype, self.z)
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of what is read for one frame, all slices of it."""
+        return math.prod(self.shape[1:]) * self.slices * self.stored_dtype.itemsize
 
     def __len__(self) -> int:
         """Count the frames."""
@@ -91,6 +102,8 @@ class Movie:
     def flat(self, z: Slices) -> Movie:
         """Make something else of the Z slices; a movie without any stays as it is.
 
+        For frames that are looked at as they are: a `PreparedMovie` makes what its preparation says.
+
         Raises
         ------
         UserError
@@ -103,7 +116,7 @@ class Movie:
                 f"{self.name} has {self.slices} Z slices, numbered 0 to {self.slices - 1}, and z is {z}."
                 " Give one of these, max or mean."
             )
-        return replace(self, z=z, dtype=flat_dtype(self.dtype, z))
+        return replace(self, z=z)
 
     def limited(self, n_images: int) -> Movie:
         """Keep the first `n_images` frames at most.
@@ -142,8 +155,8 @@ def make_movie(
     """
     shape = layout.movie_shape
     place = name if source == "array" else Path(source).name
-    if 0 in shape:
-        raise UserError(f"{place} is empty: its shape is {' x '.join(map(str, shape))}. Check how it was saved.")
+    if 0 in (*shape, layout.slices):
+        raise UserError(f"{place} is empty: its shape is {' x '.join(map(str, layout.shape))}. Check how it was saved.")
     if shape[0] < 2:
         raise UserError(f"{place} is one picture, not a movie. Give a stack or a folder with two frames or more.")
     own = frame_numbers is not None

@@ -42,7 +42,7 @@ def read_header(path: Path, channels: int, axes: str | None = None) -> Header:
     channels : int
         As in `open_movie`.
     axes : str or None
-        Of the picture, where its file does not say; a png or jpeg always does.
+        Of the picture, for a tif that does not say.
 
     Raises
     ------
@@ -87,10 +87,18 @@ def _tif(path: Path, channels: int, given: str | None, decode: bool) -> tuple[np
 
 
 def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: int, given: str | None) -> Layout:
-    axes = series.axes
-    if channels and "C" not in axes:  # pages that nothing names are channels if channels were asked for
-        axes = next((axes.replace(letter, "C") for letter in UNKNOWN if letter in axes), axes)
-    layout = find_layout(name, axes, series.shape, channels=channels, given=given, kind="picture")
+    axes, length = series.axes, dict(zip(series.axes, series.shape, strict=True))
+    if series.kind == "imagej" and length.get("Z", 1) > 1 and "T" not in length and "Z" not in (given or ""):
+        raise UserError(
+            f"ImageJ calls the {length['Z']} pictures of {name} Z slices. If each file of the folder is one frame, say"
+            " --axes TZYX; if each is a movie, --axes TYX and --read_recursion_level 1."
+        )
+    unnamed = any(letter in UNKNOWN and length[letter] > 1 for letter in axes)
+    if unnamed and given:
+        axes = _given_axes(name, given, series.shape)
+    elif unnamed and channels and "C" not in axes:  # they are channels if channels were asked for
+        axes = next(axes.replace(letter, "C") for letter in UNKNOWN if letter in axes)
+    layout = find_layout(name, axes, series.shape, channels=channels, kind="picture")
     frames = layout.length("T")
     if frames > 1:
         raise UserError(
@@ -98,6 +106,16 @@ def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: int, given
             " --axes TZYX if these are Z slices of one frame."
         )
     return layout
+
+
+def _given_axes(name: str, given: str, shape: tuple[int, ...]) -> str:
+    if len(given) != len(shape):
+        size = " x ".join(map(str, shape))
+        raise UserError(
+            f"{name} is {size}, and of the axes given a file has all but time, {given}. Give one letter for each of its"
+            " axes, and T."
+        )
+    return given
 
 
 def _png_or_jpeg(path: Path, channels: int, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:

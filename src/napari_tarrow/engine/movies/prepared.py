@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
@@ -228,9 +227,8 @@ class PreparedMovie:
             found = _identity(len(self.movie))
         else:
             dtype = np.dtype(np.uint8) if self.movie.dtype.kind == "b" else self.movie.dtype
-            size = math.prod(self.movie.shape[1:]) * self.movie.dtype.itemsize
             found, constant = normalization_rows(
-                self.preparation.normalize, self._whole, self.movie.frame_numbers, dtype, size
+                self.preparation.normalize, self._whole, self.movie.frame_numbers, dtype, self.movie.frame_bytes
             )
         if constant:
             after = " after binarize" if self.preparation.binarize else ""

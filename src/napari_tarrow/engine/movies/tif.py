@@ -60,7 +60,7 @@ def open_tif(path: Path, *, channels: int = 0, axes: str | None = None) -> Movie
 def named_axes(path: Path, shape: tuple[int, ...]) -> str | None:
     """Return the axes of a tif file's pictures, such as TZYX, where it names them all; time must be among them.
 
-    None where it does not, or where the pictures are not of this shape.
+    None where it does not, or where neither the pictures nor one channel of them have this shape.
     """
     try:
         file, series = open_series(path)
@@ -69,7 +69,10 @@ def named_axes(path: Path, shape: tuple[int, ...]) -> str | None:
     with file:
         axes = series.axes.replace("S", "C")
         known = set(axes) <= set("TCZYX") and len(set(axes)) == len(axes)
-        return axes if known and "T" in axes and series.shape == shape else None
+        of_channel = tuple(length for axis, length in zip(axes, series.shape, strict=True) if axis != "C")
+        if not known or "T" not in axes:
+            return None
+        return axes if series.shape == shape else axes.replace("C", "") if of_channel == shape else None
 
 
 def open_series(path: Path) -> tuple[tifffile.TiffFile, tifffile.TiffPageSeries]:
@@ -108,7 +111,8 @@ class _Reader:
         """Read frame `index` as ``(C, H, W)``, with Z slices ``(C, Z, H, W)``."""
         separate = self._layout.channels if "C" in self._lead else 1  # planes that make a frame
         try:
-            return np.concatenate([self._channel(index, channel) for channel in range(separate)])
+            parts = [self._channel(index, channel) for channel in range(separate)]
+            return parts[0] if separate == 1 else np.concatenate(parts)
         except UserError:
             raise
         except Exception as error:

@@ -53,11 +53,17 @@ class Warp:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is done to patches: by level (0 to 5), and with each clip's contrast, times 1 / contrast to contrast."""
+    """What is done to patches: by level (0 to 5), and with each clip's contrast, times 1 / contrast to contrast.
+
+    With `rising_to`, a run begins with `level`, and more and more of its samples get the level `rising_to` instead: all
+    of them from sample `rising_until` on.
+    """
 
     level: int
     transpose: bool = False
     contrast: float = 1.0
+    rising_to: int | None = None
+    rising_until: float = 1.0
 
     def draw(self, stream: Stream, samples: np.ndarray, clip: int) -> tuple[Warp, Jitter | None, np.ndarray | None]:
         """Draw the warp and the jitter of each sample, and the factor, (B,) float32, of its contrast.
@@ -73,7 +79,7 @@ class Augmentation:
         flip = u.take(3) < 0.5 if self.level else np.zeros((len(samples), 3), bool)
         warp = Warp(flip[:, 0], flip[:, 1], flip[:, 2] & self.transpose)
         if self.level >= 3:
-            affine, elastic = self._draw_geometry(u, clip)
+            affine, elastic = self._draw_geometry(u, clip, self._levels(stream, samples))
             warp = Warp(warp.flip_y, warp.flip_x, warp.swap, affine, elastic)
         contrast = self._draw_contrast(replace(stream, purpose=f"{stream.purpose}/contrast"), samples)
         if self.level < 2:
@@ -87,18 +93,27 @@ class Augmentation:
         factors: np.ndarray = self.contrast ** (2 * stream.uniform(samples, 1)[:, 0] - 1)
         return factors.astype(np.float32)
 
-    def _draw_geometry(self, u: _Uniform, clip: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def _levels(self, stream: Stream, samples: np.ndarray) -> np.ndarray:
+        """Return the level of each sample, (B,) int64."""
+        if self.rising_to is None:
+            return np.full(len(samples), self.level)
+        chance = replace(stream, purpose=f"{stream.purpose}/level").uniform(samples, 1)[:, 0]
+        return np.where(chance < samples / self.rising_until, self.rising_to, self.level)
+
+    def _draw_geometry(self, u: _Uniform, clip: int, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         rotates = u.chance()
         angle = np.where(rotates, u.between(-np.pi, np.pi), 0)
-        zoom = np.where(rotates, u.between(4 / 5, 5 / 4), 1) if self.level == 5 else np.ones(len(angle))
-        per_frame = u.chance()[:, None]
-        frame_zoom = np.where(per_frame, u.between(9 / 10, 10 / 9, clip), 1) if self.level >= 4 else 1
-        moves = (per_frame & (self.level == 5))[..., None]
+        zoom = np.where(rotates & (levels == 5), u.between(4 / 5, 5 / 4), 1)
+        per_frame = u.chance()[:, None] & (levels >= 4)[:, None]
+        frame_zoom = np.where(per_frame, u.between(9 / 10, 10 / 9, clip), 1)
+        moves = (per_frame & (levels == 5)[:, None])[..., None]
         shift = np.where(moves, np.stack([u.between(-0.03, 0.03, clip), u.between(-0.03, 0.03, clip)], -1), 0)
-        bends = u.chance()[:, None]
+        bends = u.chance() & (levels >= 4)
         bend = u.between(-_ELASTIC_PIXELS, _ELASTIC_PIXELS, 2 * _ELASTIC_POINTS**2)
-        elastic = (bends * bend).reshape(-1, 2, _ELASTIC_POINTS, _ELASTIC_POINTS) if self.level >= 4 else None
-        return _affine(angle, zoom, np.broadcast_to(frame_zoom, (len(angle), clip)), shift), elastic
+        elastic = bends[:, None] * bend if bends.any() else None
+        if elastic is not None:
+            elastic = elastic.reshape(-1, 2, _ELASTIC_POINTS, _ELASTIC_POINTS)
+        return _affine(angle, zoom, frame_zoom, shift), elastic
 
     def _draw_jitter(self, u: _Uniform, clip: int, seeds: np.ndarray) -> Jitter:
         noise = u.take(1)[:, 0] * _NOISE  # on for every sample, as in the reference

@@ -69,6 +69,13 @@ class Sampler:
             maps = _clip_changes(store, clips, size, stride)
             self._cells = _Cells(maps, self._rows, self._columns, stride, change_power, change_mix)
 
+    @property
+    def extent(self) -> float:
+        """How many patches cover the frames of all clips, each frame once."""
+        frames = np.unique(self.clips)
+        pixels: int = (self._store.heights[frames] * self._store.widths[frames]).sum()
+        return float(pixels / self.size**2)
+
     def draw(self, stream: Stream, samples: np.ndarray) -> Places:
         """Draw a place for each sample: (B,) numbers of samples, counted over the run."""
         u = stream.uniform(samples, 3)

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from .sampling import Sampler
 
 
+# With augmentation "auto", every place of a movie has been seen so often, in the mean, when all patches get the
+# strongest: what comes up again and again is learnt by heart.
+_LOOKS = 100
+
+
 @dataclass(frozen=True)
 class Batches:
     """Batches as a function of the configuration and the numbers of their samples."""
@@ -46,6 +51,16 @@ class Batches:
         """Positions in a clip of its sequences: (P, T) int64."""
         return evenly_spaced(self.config.clip_frames, self.config.frames)
 
+    @functools.cached_property
+    def augmentation(self) -> Augmentation:
+        """What is done to training patches."""
+        weakest, strongest = self.config.augment_levels
+        always = Augmentation(weakest, self.config.transpose, self.config.contrast)
+        if strongest == weakest:
+            return always
+        until = _LOOKS * self.data.train.extent / self.config.clip_frames
+        return replace(always, rising_to=strongest, rising_until=until)
+
     def few(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw the first two clips of the first training batch."""
         return replace(self, config=self.config.model_copy(update={"batchsize": 2})).train(0)
@@ -53,8 +68,7 @@ class Batches:
     def train(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Draw a training batch: clips (B, K, C, S, S) float32, labels (B, P) int64."""
         samples = np.arange(step * self.config.batchsize, (step + 1) * self.config.batchsize)
-        augmentation = Augmentation(self.config.augment, self.config.transpose, self.config.contrast)
-        return self._draw(self.data.train, "train", samples, augmentation)
+        return self._draw(self.data.train, "train", samples, self.augmentation)
 
     def validate(self, step: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the validation batch of this number, the same in every epoch; `count` samples in all."""

@@ -257,9 +257,9 @@ def _channels(channels: Any, facts: LayerFacts) -> Any:
 
 
 def _objects(labels: Labels, facts: LayerFacts) -> Any:
-    """Return the labels as a movie: with the axes of the movie's layer where they have as many, else T, Y and X."""
-    axes = facts.axes if labels.ndim == len(facts.axes) else None
-    known = describe_layer(labels, axes)
+    """Return the labels as a movie: with the axes of the movie's layer, or those without channels, where they fit."""
+    fitting = (axes for axes in (facts.axes, facts.axes.replace("C", "")) if len(axes) == labels.ndim)
+    known = describe_layer(labels, next(fitting, None))
     if known.source is None:
         raise UserError(known.problem or f"{labels.name} cannot be used as labels. Choose another layer.")
     return known.source

@@ -26,6 +26,7 @@ SUGGESTED: dict[str, tuple[str, ...]] = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "subsample": ("auto", "1", "2", "3", "4"),
     "z": ("max", "mean"),
+    "augment": ("auto", "0", "1", "2", "3", "4", "5"),
 }  # fmt: skip
 _LARGEST = 2**31 - 1  # of a spin box
 

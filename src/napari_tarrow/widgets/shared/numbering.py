@@ -61,17 +61,18 @@ def _of_files(layer: Layer) -> Numbers | None:
         return None
     known = _known.get(layer)
     if known is None or known[0] != path:
-        known = _known[layer] = path, _read(Path(path))
+        known = _known[layer] = path, _read(Path(path), layer.ndim)
     return known[1]
 
 
-def _read(path: Path) -> Numbers | None:
+def _read(path: Path, ndim: int) -> Numbers | None:
     try:
         if path.is_dir():
             return numbered_files(path)[1]
         if path.suffix.lower() not in ENDINGS:
             return None
-        read_header(path, 0)  # a stack is no frame
+        if len(read_header(path, 0).shape) > ndim:  # a stack is no frame
+            return None
         files, numbers = numbered_files(path.parent)
     except (UserError, OSError, ValueError):
         return None

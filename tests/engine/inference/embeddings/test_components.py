@@ -70,6 +70,16 @@ def test_the_sample_for_the_percentiles_stays_small_and_even(monkeypatch: pytest
     assert (abs(fit.result().high - exact.high) < 0.05 * span).all()
 
 
+def test_embeddings_may_be_views_and_read_only() -> None:
+    embedding = np.random.default_rng(0).random((5, 12, 14)).astype(np.float32)
+    found = fit_components([embedding])
+    flipped, only_read = embedding[:, ::-1, ::-1], embedding.copy()
+    only_read.flags.writeable = False
+    np.testing.assert_allclose(fit_components([flipped]).vectors, found.vectors, atol=1e-6)
+    np.testing.assert_array_equal(found.apply(flipped), found.apply(embedding)[:, ::-1, ::-1])
+    np.testing.assert_array_equal(found.scores(only_read), found.scores(embedding))
+
+
 def test_a_constant_feature_stays_black() -> None:
     flat = np.ones((4, 8, 8), np.float32)
     found = fit_components([flat], 2)

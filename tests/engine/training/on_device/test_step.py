@@ -46,6 +46,7 @@ def batches_of():
     "options",
     [
         {"augment": 1},
+        {"augment": "auto", "clip": 3},
         {"augment": 5, "clip": 3, "contrast": 2},
         {"augment": 2, "frames": 3},
         {"projhead": "three_3x3convs"},

@@ -122,8 +122,10 @@ def test_the_report_is_plain_values(watch: Make, planted: Make, uses: Make) -> N
 
 @pytest.mark.parametrize("kind", ["brightness", "shift", "focus", "crowd", "still", "place"])
 @pytest.mark.parametrize("normalize", ["frame", "movie", "smooth"])
-@pytest.mark.parametrize("augment", [0, 1, 5])
-def test_a_remedy_names_an_option_that_exists_and_is_not_set_already(kind: str, normalize: str, augment: int) -> None:
+@pytest.mark.parametrize("augment", [0, 1, 5, "auto"])
+def test_a_remedy_names_an_option_that_exists_and_is_not_set_already(
+    kind: str, normalize: str, augment: int | str
+) -> None:
     config = TrainConfig.from_values({"normalize": normalize, "augment": augment})
     if kind == "shift" and augment:
         pytest.skip("with flips it is never named")

@@ -85,6 +85,8 @@ def _preparation(preparation: Preparation) -> str:
         told.append(f"blocks of {_square(preparation.subsample)} pixels averaged")
     if preparation.channels:
         told.append(f"the first {_count(preparation.channels, 'channel')}")
+    if preparation.z != "max":
+        told.append("the mean along Z" if preparation.z == "mean" else f"slice {preparation.z} along Z")
     return "; ".join(told)
 
 

@@ -147,9 +147,10 @@ class ComponentFit:
             self._share /= 2
 
 
-def _product(one: Array, other: Array) -> Array:
+def _product(*matrices: Array) -> Array:
     """Multiply two matrices with torch's threads: NumPy takes all cores, and waits long where one of them is busy."""
-    first, second = (torch.from_numpy(np.require(matrix, requirements="W")) for matrix in (one, other))
+    fit = (one if one.flags.writeable and min(one.strides) >= 0 else one.copy() for one in matrices)
+    first, second = map(torch.from_numpy, fit)
     product: Array = (first @ second).numpy()
     return product
 

@@ -95,7 +95,7 @@ def open_labels(source: Any, movie: Movie, *, n_images: int | None = None, axes:
     """Open the labels of a movie's objects, one frame of them for each of the movie.
 
     Where both have frame numbers of their own, as folders have, the labels with the movie's numbers are taken. A stack
-    has none: its frames are taken in order.
+    has none: its frames are taken in order. Of Z slices the movie's own is taken, or else the largest label at a pixel.
 
     Parameters
     ----------
@@ -112,6 +112,10 @@ def open_labels(source: Any, movie: Movie, *, n_images: int | None = None, axes:
         If they cannot be read, are of another size than the movie, or of other frames.
     """
     labels = _opened(source, axes)
+    if labels.shape[1] > 1:
+        raise UserError(f"The labels {labels.name} have {labels.shape[1]} channels. Give labels with one.")
+    if isinstance(movie.z, int) and labels.slices == movie.slices:
+        labels = labels.flat(movie.z)
     if labels.shape[2:] != movie.shape[2:]:
         own, wanted = (" x ".join(map(str, one.shape[2:])) for one in (labels, movie))
         raise UserError(f"The labels {labels.name} are {own}, the movie is {wanted} pixels. Give labels of this movie.")

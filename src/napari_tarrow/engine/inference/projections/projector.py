@@ -204,8 +204,7 @@ class Projector:
         """Bytes of a frame: as it is stored, twice, and prepared, or before and after padding."""
         if self.device.type != "cpu":
             return 0
-        movie = self.movie.movie
-        stored = 2 * math.prod(movie.shape[1:]) * movie.dtype.itemsize
+        stored = 2 * self.movie.movie.frame_bytes
         prepared = _FLOAT * math.prod(self.movie.shape[1:])
         return prepared + max(stored, self._held_while_projecting() if self._tiles.padded != self._tiles.size else 0)
 

@@ -15,7 +15,7 @@ def usable_kinds(config: TrainConfig) -> tuple[str, ...]:
 
     What a network that was trained so says of moved cells is about the cells: which side is the front.
     """
-    return tuple(kind for kind in KINDS if kind != "shift" or config.augment < 1)
+    return tuple(kind for kind in KINDS if kind != "shift" or config.augment_levels[0] < 1)
 
 
 def remedy(kind: str, config: TrainConfig) -> str:
@@ -26,13 +26,13 @@ def remedy(kind: str, config: TrainConfig) -> str:
 def _brightness(config: TrainConfig) -> str:
     if config.normalize != "smooth" and not config.binarize:
         return "To remove it: --normalize smooth."
-    if config.augment < 2:
+    if config.augment_levels[0] < 2:
         return "To remove it: --augment 2."
     return "No option removes it here: correct the movie first."
 
 
 def _focus(config: TrainConfig) -> str:
-    if config.augment < 2:
+    if config.augment_levels[0] < 2:
         return "To hide it in noise: --augment 2; to be sure, leave that part out of the splits."
     return "No option removes it: leave that part out of the splits."
 
