@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
+from .slices import stacked
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,8 +51,7 @@ class Layout:
     @property
     def stored_shape(self) -> tuple[int, ...]:
         """Shape of what `arranged` gives: ``(C, H, W)``, with Z ``(C, Z, H, W)``."""
-        _, channels, height, width = self.movie_shape
-        return (channels, height, width) if self.slices == 1 else (channels, self.slices, height, width)
+        return stacked(self.movie_shape[1:], self.slices)
 
     def length(self, axis: str) -> int:
         """Length of an axis; 1 if the array has none of that name."""

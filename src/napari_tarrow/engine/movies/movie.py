@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..numbers import whole_number
-from .slices import Slices, flat_dtype, flattened
+from .slices import Slices, flat_dtype, flattened, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,8 +88,7 @@ class Movie:
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} of a movie of {len(self)} frames")
         stored = self.read(index)
-        channels, height, width = self.shape[1:]
-        promised = (channels, height, width) if self.slices == 1 else (channels, self.slices, height, width)
+        promised = stacked(self.shape[1:], self.slices)
         if stored.shape != promised:
             size, wanted = (" x ".join(map(str, shape)) for shape in (stored.shape, promised))
             named = "channels, height, width" if self.slices == 1 else "channels, slices, height, width"

@@ -31,6 +31,11 @@ def checked_slices(z: Any) -> Slices:
     raise UserError(f"z is {z!r}. Give max, mean, or the number of one Z slice, from 0.")
 
 
+def stacked(shape: tuple[int, ...], slices: int) -> tuple[int, ...]:
+    """Shape in which a picture (C, H, W) is read: with several Z slices (C, Z, H, W)."""
+    return shape if slices == 1 else (shape[0], slices, *shape[1:])
+
+
 def flat_dtype(dtype: np.dtype[Any], z: Slices) -> np.dtype[Any]:
     """Type of one picture of Z slices of type `dtype`: their own, but for the mean a real one."""
     if z != "mean" or dtype.kind == "f":
