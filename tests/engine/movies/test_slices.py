@@ -105,6 +105,12 @@ def test_axes_that_a_folder_cannot_have_are_told(tmp_path):
         open_movie(folder(tmp_path), axes="TYX")
 
 
+@pytest.mark.parametrize("axes", ["TZYY", "TAYX", "TZCY"])
+def test_letters_that_no_picture_has_are_told(axes, tmp_path):
+    with pytest.raises(UserError, match=rf"all but time, {axes[1:]}\. Give one letter"):
+        open_movie(folder(tmp_path), axes=axes)
+
+
 def test_pictures_that_name_their_axes_keep_them(tmp_path):
     colours = np.random.default_rng(0).integers(0, 255, (3, 20, 24, 3)).astype(np.uint8)
     for index, picture in enumerate(colours):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
-from .layout import find_layout
+from .layout import are_axes, find_layout
 from .movie import Movie, make_movie
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _declared(source: Any) -> str | None:
     if not isinstance(dims, tuple) or not all(isinstance(dim, str) and dim for dim in dims):
         return None
     letters = "".join(dim[0].upper() for dim in dims)
-    return letters if set(letters) <= set("TCZYX") and len(set(letters)) == len(letters) else None
+    return letters if are_axes(letters) else None
 
 
 def _stacked(frames: list[Any] | tuple[Any, ...]) -> Array:

@@ -79,6 +79,11 @@ def arranged(block: Array, axes: str) -> Array:
     return block if "C" in axes else block[np.newaxis]
 
 
+def are_axes(letters: str) -> bool:
+    """Whether these are letters of a movie's axes, each once at most."""
+    return set(letters) <= set("TCZYX") and len(set(letters)) == len(letters)
+
+
 def find_layout(
     name: str, axes: str, shape: tuple[int, ...], *, channels: int = 0, given: str | None = None, kind: str = ""
 ) -> Layout:
@@ -116,7 +121,7 @@ def find_layout(
 
 def _given(name: str, given: str, shape: tuple[int, ...]) -> str:
     letters = given.upper().replace("S", "C")
-    if set(letters) - set("TCZYX") or len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters):
+    if not are_axes(letters) or not {"Y", "X"} <= set(letters):
         raise UserError(f"Axes {given} cannot be read. Use each of the letters TCZYX once at most, such as TYX.")
     if len(letters) == len(shape):
         return letters

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import UserError
-from .layout import UNKNOWN, Layout, find_layout
+from .layout import UNKNOWN, Layout, are_axes, find_layout
 from .tif import open_series
 from .tif_planes import page_end
 
@@ -109,7 +109,7 @@ def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: int, given
 
 
 def _given_axes(name: str, given: str, shape: tuple[int, ...]) -> str:
-    if len(given) != len(shape):
+    if len(given) != len(shape) or not are_axes(given) or not {"Y", "X"} <= set(given):
         size = " x ".join(map(str, shape))
         raise UserError(
             f"{name} is {size}, and of the axes given a file has all but time, {given}. Give one letter for each of its"

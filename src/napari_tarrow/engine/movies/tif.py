@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
-from .layout import Layout, arranged, find_layout, selection
+from .layout import Layout, are_axes, arranged, find_layout, selection
 from .movie import Movie, make_movie
 from .tif_metadata import interval_and_pixel_size
 from .tif_planes import Planes
@@ -68,10 +68,9 @@ def named_axes(path: Path, shape: tuple[int, ...]) -> str | None:
         return None
     with file:
         axes = series.axes.replace("S", "C")
-        known = set(axes) <= set("TCZYX") and len(set(axes)) == len(axes)
-        of_channel = tuple(length for axis, length in zip(axes, series.shape, strict=True) if axis != "C")
-        if not known or "T" not in axes:
+        if not are_axes(axes) or "T" not in axes:
             return None
+        of_channel = tuple(length for axis, length in zip(axes, series.shape, strict=True) if axis != "C")
         return axes if series.shape == shape else axes.replace("C", "") if of_channel == shape else None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from .array import open_array
+from .layout import are_axes
 from .movie import folder_name
 from .units import micrometres, seconds
 
@@ -116,7 +117,7 @@ def _array_axes(array: zarr.Array[Any]) -> str | None:
     if not isinstance(names, list | tuple) or len(names) != array.ndim or not all(names):
         return None
     letters = "".join(str(one)[0].upper() for one in names)
-    return letters if set(letters) <= set("TCZYX") and len(set(letters)) == len(letters) else None
+    return letters if are_axes(letters) else None
 
 
 def _image(group: zarr.Group, name: str) -> _Image:

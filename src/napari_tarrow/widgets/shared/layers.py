@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...engine.errors import UserError
 from ...engine.movies import open_movie, sequences
+from ...engine.movies.layout import are_axes
 from ...engine.movies.units import micrometres, seconds
 from .numbering import known_numbers
 from .placing import labelled_axes, laid_over, like, told_axes
@@ -163,7 +164,7 @@ def _problem(name: str, axes: str, shape: tuple[int, ...]) -> str | None:
         size = " x ".join(map(str, shape))
         meant = "" if "?" in axes else f", not {axes}"
         return f"{name} is {size}, which are {len(shape)} axes{meant}. A movie has one letter for each, such as TYX."
-    if set(axes) - set("TCZYX") or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
+    if not are_axes(axes) or not {"Y", "X"} <= set(axes):
         return f"Axes {axes} cannot be read. Write each of the letters T, C, Z, Y, X once at most, such as TYX."
     length = dict(zip(axes, shape, strict=True))
     if length.get("T", 1) < 2:
