@@ -10,6 +10,7 @@ import zarr
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
+from napari_tarrow.engine.movies.tif_planes import Planes
 
 VOLUMES = np.random.default_rng(0).integers(0, 4000, (4, 5, 20, 24)).astype(np.uint16)  # TZYX
 PICTURES = {"max": VOLUMES.max(axis=1), "mean": VOLUMES.mean(axis=1), 0: VOLUMES[:, 0], 2: VOLUMES[:, 2]}
@@ -124,9 +125,34 @@ def test_no_slices_at_all_are_told():
         open_movie(VOLUMES[:, :0], axes="TZYX")
 
 
-def test_the_bytes_of_a_frame_are_those_of_all_slices():
+def test_the_bytes_of_a_frame_are_those_that_are_read():
     movie = open_movie(VOLUMES, axes="TZYX")
     assert movie.frame_bytes == movie.flat("mean").frame_bytes == 5 * 20 * 24 * 2
+    assert movie.flat(3).frame_bytes == 20 * 24 * 2
+
+
+def test_of_one_slice_no_other_is_read(tmp_path, monkeypatch):
+    asked = Asked(VOLUMES)
+    open_movie(asked, axes="TZYX").flat(2).frame(1)
+    assert asked.keys == [(1, slice(2, 3), slice(None), slice(None))]
+
+    movie = open_movie(tif(tmp_path, name="m.ome.tif", metadata={"axes": "TZYX"}, compression="zlib")).flat(2)
+    pages = []
+    read = Planes.read
+    monkeypatch.setattr(Planes, "read", lambda planes, number: pages.append(number) or read(planes, number))
+    movie.frame(1)
+    assert pages == [1 * 5 + 2]
+
+
+class Asked:
+    """An array that keeps what it was asked for."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.keys = array, array.shape, array.dtype, []
+
+    def __getitem__(self, key):
+        self.keys.append(key)
+        return self.array[key]
 
 
 def test_a_slice_that_is_not_there_is_told_where_there_are_slices():

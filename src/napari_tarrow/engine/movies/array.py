@@ -52,8 +52,8 @@ def open_array(
     kind = "" if declared else "usual"
     layout = find_layout(name, assumed or "", shape, channels=channels, given=axes, kind=kind)
 
-    def read(index: int) -> Array:
-        return layout.arranged(np.asarray(source[layout.selection(index)]))
+    def read(index: int, only: int | None = None) -> Array:
+        return layout.arranged(np.asarray(source[layout.selection(index, only)]))
 
     return make_movie(name, "array", layout, dtype, read)
 

@@ -43,10 +43,10 @@ def open_folder(path: Path, *, channels: int = 0, axes: str | None = None) -> Mo
     inside = axes.upper().replace("T", "") if axes else None
     first = _checked_headers(files, channels, inside)
 
-    def read(index: int) -> Array:
+    def read(index: int, only: int | None = None) -> Array:
         picture = read_picture(files[index], channels, inside)
         _check_alike(files[index], Header(picture.shape, picture.dtype), first, files[0])
-        return picture
+        return picture if only is None else picture[:, only : only + 1]
 
     letters = "TCYX" if len(first.shape) == 3 else "TCZYX"
     layout = Layout(letters, (len(files), *first.shape), first.shape[0])

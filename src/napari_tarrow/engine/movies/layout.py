@@ -57,18 +57,19 @@ class Layout:
         """Length of an axis; 1 if the array has none of that name."""
         return self.shape[self.axes.index(axis)] if axis in self.axes else 1
 
-    def selection(self, index: int) -> tuple[int | slice, ...]:
+    def selection(self, index: int, only: int | None = None) -> tuple[int | slice, ...]:
         """Index into the stored array that gives frame `index` with its channels, axes in stored order."""
-        return selection(self.axes, index, self.channels)
+        return selection(self.axes, index, self.channels, only)
 
     def arranged(self, block: Array) -> Array:
         """Turn what `selection` gave into ``(C, H, W)``, with Z ``(C, Z, H, W)``."""
         return arranged(block, self.axes)
 
 
-def selection(axes: str, index: int, channels: int) -> tuple[int | slice, ...]:
-    """Index into an array with these axes that gives frame `index` with its leading channels."""
-    wanted: dict[str, int | slice] = {"T": index, DROPPED: 0, "C": slice(channels)}
+def selection(axes: str, index: int, channels: int, only: int | None) -> tuple[int | slice, ...]:
+    """Index into an array with these axes that gives frame `index`, its leading channels, and one Z slice or all."""
+    slices = slice(None) if only is None else slice(only, only + 1)
+    wanted: dict[str, int | slice] = {"T": index, DROPPED: 0, "C": slice(channels), "Z": slices}
     return tuple(wanted.get(axis, slice(None)) for axis in axes)
 
 

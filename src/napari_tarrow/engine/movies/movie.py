@@ -42,8 +42,8 @@ class Movie:
     frame_numbers : (T,) int64
         Strictly increasing. Gaps are real gaps in time.
     read : callable
-        Index to ``(C, H, W)`` array in any byte order, or ``(C, Z, H, W)`` if there are `slices`. Safe to call from
-        several threads.
+        Index to ``(C, H, W)`` array in any byte order. Where there are `slices`, index and the number of the only one
+        that is wanted, or None, to ``(C, Z, H, W)``. Safe to call from several threads.
     interval : float or None
         Seconds between consecutive frame numbers, where the file says.
     pixel_size : (y, x) or None
@@ -62,7 +62,7 @@ class Movie:
     shape: tuple[int, int, int, int]
     stored_dtype: np.dtype[Any]
     frame_numbers: NDArray[np.int64]
-    read: Callable[[int], Array] = field(repr=False)
+    read: Callable[..., Array] = field(repr=False)
     interval: float | None = None
     pixel_size: tuple[float, float] | None = None
     own_numbers: bool = False
@@ -76,8 +76,19 @@ class Movie:
 
     @property
     def frame_bytes(self) -> int:
-        """Size of what is read for one frame, all slices of it."""
-        return math.prod(self.shape[1:]) * self.slices * self.stored_dtype.itemsize
+        """Size of what is read for one frame."""
+        return math.prod(self._read_shape) * self.stored_dtype.itemsize
+
+    @property
+    def _only(self) -> int | None:
+        """The only slice that is wanted; None for all."""
+        return self.z if isinstance(self.z, int) else None
+
+    @property
+    def _read_shape(self) -> tuple[int, ...]:
+        """Shape of what is read for one frame."""
+        shape = stacked(self.shape[1:], self.slices)
+        return shape if self.slices == 1 or self._only is None else (shape[0], 1, *shape[2:])
 
     def __len__(self) -> int:
         """Count the frames."""
@@ -87,10 +98,9 @@ class Movie:
         """Read frame `index` (a position, not a frame number) as a C-contiguous array ``(C, H, W)``."""
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} of a movie of {len(self)} frames")
-        stored = self.read(index)
-        promised = stacked(self.shape[1:], self.slices)
-        if stored.shape != promised:
-            size, wanted = (" x ".join(map(str, shape)) for shape in (stored.shape, promised))
+        stored = self.read(index) if self.slices == 1 else self.read(index, self._only)
+        if stored.shape != self._read_shape:
+            size, wanted = (" x ".join(map(str, shape)) for shape in (stored.shape, self._read_shape))
             named = "channels, height, width" if self.slices == 1 else "channels, slices, height, width"
             raise UserError(
                 f"Frame {index} of {self.name} is {size} ({named}), but the movie's shape promises"
@@ -139,7 +149,7 @@ def make_movie(
     source: str,
     layout: Layout,
     dtype: np.dtype[Any],
-    read: Callable[[int], Array],
+    read: Callable[..., Array],
     *,
     interval: float | None = None,
     pixel_size: tuple[float, float] | None = None,

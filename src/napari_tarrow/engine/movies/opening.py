@@ -125,7 +125,7 @@ def _with_channels(movie: Movie, channels: int) -> Movie:
     return replace(
         movie,
         shape=(movie.shape[0], channels, *movie.shape[2:]),
-        read=lambda index: movie.read(index)[:channels],
+        read=lambda index, *only: movie.read(index, *only)[:channels],
     )
 
 

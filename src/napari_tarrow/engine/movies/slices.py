@@ -44,14 +44,14 @@ def flat_dtype(dtype: np.dtype[Any], z: Slices) -> np.dtype[Any]:
 
 
 def flattened(stack: Array, z: Slices) -> Array:
-    """Make one picture (C, H, W) of Z slices (C, Z, H, W)."""
+    """Make one picture (C, H, W) of Z slices (C, Z, H, W): of all, or of the only one that was read."""
     picture: Array
     if z == "max":
         picture = stack.max(axis=1)
     elif z == "mean":
         picture = stack.mean(axis=1, dtype=np.float64)
     else:
-        picture = stack[:, z]
+        picture = stack[:, 0]
     return picture
 
 

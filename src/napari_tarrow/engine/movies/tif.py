@@ -106,11 +106,11 @@ class _Reader:
         self._planes, self._layout, self._name = planes, layout, name
         self._lead, self._inside = layout.axes[: planes.lead], layout.axes[planes.lead :]
 
-    def read(self, index: int) -> Array:
-        """Read frame `index` as ``(C, H, W)``, with Z slices ``(C, Z, H, W)``."""
+    def read(self, index: int, only: int | None = None) -> Array:
+        """Read frame `index` as ``(C, H, W)``, with Z slices, or `only` one of them, ``(C, Z, H, W)``."""
         separate = self._layout.channels if "C" in self._lead else 1  # planes that make a frame
         try:
-            parts = [self._channel(index, channel) for channel in range(separate)]
+            parts = [self._channel(index, channel, only) for channel in range(separate)]
             return parts[0] if separate == 1 else np.concatenate(parts)
         except UserError:
             raise
@@ -120,20 +120,21 @@ class _Reader:
                 "The file is damaged or was changed: copy it again from its source."
             ) from error
 
-    def _channel(self, index: int, channel: int) -> Array:
+    def _channel(self, index: int, channel: int, only: int | None) -> Array:
         """Read one channel of a frame, or all where planes hold all."""
         if "Z" not in self._lead:
-            return self._part(index, channel)
-        return np.stack([self._part(index, channel, z) for z in range(self._layout.slices)], axis=1)
+            return self._part(index, channel, only)
+        wanted = range(self._layout.slices) if only is None else (only,)
+        return np.stack([self._part(index, channel, z) for z in wanted], axis=1)
 
-    def _part(self, index: int, channel: int, z: int = 0) -> Array:
+    def _part(self, index: int, channel: int, z: int | None) -> Array:
         """Read what one plane holds of a frame."""
-        at = {"T": index, "C": channel, "Z": z}
+        at = {"T": index, "C": channel, "Z": z or 0}
         number = 0
         for axis, length in zip(self._lead, self._layout.shape, strict=False):
             number = number * length + at.get(axis, 0)
         plane = self._planes.read(number)
-        return arranged(plane[selection(self._inside, index, self._layout.channels)], self._inside)
+        return arranged(plane[selection(self._inside, index, self._layout.channels, z)], self._inside)
 
 
 @contextlib.contextmanager

@@ -53,9 +53,9 @@ def open_zarr(path: Path, *, channels: int = 0, axes: str | None = None) -> Movi
     array = _ByBlocks(image.array)
     movie = open_array(array, channels=channels, axes=axes, known=image.axes, name=name)
 
-    def read(index: int) -> NDArray[Any]:
+    def read(index: int, *only: int | None) -> NDArray[Any]:
         try:
-            return movie.read(index)
+            return movie.read(index, *only)
         except Exception as error:
             raise UserError(
                 f"Frame {index} of {name} cannot be read ({error}). A chunk is damaged: copy it again."

@@ -344,9 +344,9 @@ def _count(number: int, name: str) -> str:
 def _heeding(control: Control, movie: PreparedMovie) -> PreparedMovie:
     """Let the reading of frames for the start be counted, and broken off by `stop`: it may take minutes."""
 
-    def read(index: int) -> Any:
+    def read(index: int, *only: int | None) -> Any:
         control.check_in()
-        return movie.movie.read(index)
+        return movie.movie.read(index, *only)
 
     return PreparedMovie(replace(movie.movie, read=read), movie.preparation)
 

@@ -141,7 +141,9 @@ def _of_frames(labels: Movie, numbers: NDArray[np.int64]) -> Movie:
         )
     places = np.searchsorted(labels.frame_numbers, numbers).tolist()
     shape = len(numbers), *labels.shape[1:]
-    return replace(labels, shape=shape, frame_numbers=numbers, read=lambda index: labels.read(places[index]))
+    return replace(
+        labels, shape=shape, frame_numbers=numbers, read=lambda index, *only: labels.read(places[index], *only)
+    )
 
 
 def _opened(source: Any, axes: str | None) -> Movie:
