@@ -100,8 +100,9 @@ class _Job:
 
     def _fill(self, maps: Iterator[AttributionMap]) -> None:
         from ..engine.files import write_yaml
-        from ..engine.inference.events.events import find_events, suggest_threshold
+        from ..engine.inference.events.events import find_events
         from ..engine.inference.events.table import write_events
+        from ..engine.inference.events.threshold import suggest_threshold
         from ..engine.inference.stores.map_files import MapFiles
         from ..engine.movies.object_radius import object_radius, radius_in_words
 

@@ -93,7 +93,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     monkeypatch.setattr(
         "napari_tarrow.engine.inference.events.events.search_events", lambda maps, movie, **options: map_all(maps)
     )
-    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.suggest_threshold", lambda events: 5.0)
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.threshold.suggest_threshold", lambda events: 5.0)
     return EVENTS
 
 
@@ -1000,7 +1000,7 @@ def test_pictures_of_a_job_do_not_get_onto_events_that_were_opened_meanwhile(run
 
 
 def test_the_threshold_is_exact_until_the_slider_is_moved(run, found, monkeypatch):
-    monkeypatch.setattr("napari_tarrow.engine.inference.events.events.suggest_threshold", lambda events: 5.0004)
+    monkeypatch.setattr("napari_tarrow.engine.inference.events.threshold.suggest_threshold", lambda events: 5.0004)
     run.all()
     panel = run.dock.events
     assert panel.threshold == 5.0004

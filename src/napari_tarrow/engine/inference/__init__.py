@@ -11,9 +11,10 @@ from ..lazy import on_demand
 
 if TYPE_CHECKING:
     from .embeddings.embedding import EmbeddedFrame, embed
-    from .events.events import Event, find_events, suggest_threshold
+    from .events.events import Event, find_events
     from .events.run_events import draw_run_events
     from .events.table import read_events, write_events
+    from .events.threshold import suggest_threshold
     from .maps.attribution import AttributionMap, MapKind, attribute
     from .opening import open_for
 
@@ -45,7 +46,7 @@ __getattr__, __dir__ = on_demand(
         "find_events": "events.events",
         "open_for": "opening",
         "read_events": "events.table",
-        "suggest_threshold": "events.events",
+        "suggest_threshold": "events.threshold",
         "write_events": "events.table",
     },
 )

@@ -167,9 +167,10 @@ def _maps(
 def _events(
     order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written: Sequence[Any], stopping: threading.Event
 ) -> Iterator[Any]:
-    from ...engine.inference.events.events import search_events, suggest_threshold
+    from ...engine.inference.events.events import search_events
     from ...engine.inference.events.moments import Timed
     from ...engine.inference.events.pictures import event_inset, inset_side
+    from ...engine.inference.events.threshold import suggest_threshold
     from ...engine.movies.object_radius import object_radius
 
     radius = order.radius or object_radius(movie)

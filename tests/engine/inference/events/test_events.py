@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.inference.events.events import Event, find_events, search_events, suggest_threshold
+from napari_tarrow.engine.inference.events.events import Event, find_events, search_events
 from napari_tarrow.engine.inference.events.moments import Timed
 from napari_tarrow.engine.inference.maps.attribution import AttributionMap
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
@@ -196,14 +196,6 @@ def test_flat_maps_hold_no_event():
 def test_no_more_events_are_given_than_asked_for():
     maps = [np.zeros((SIZE, SIZE), np.float32), spot(30, 30) + spot(120, 120)]
     assert len(find_events(maps_of(maps), movie_of([spot(80, 80)] * 3), radius=RADIUS, count=1)) == 1
-
-
-def test_the_threshold_parts_strong_from_weak():
-    scores = [9.0, 8.5, 8.0, 2.0, 1.5, 1.0, 0.5]
-    events = [Event(0, 0, 0, score, (0, 1)) for score in scores]
-    assert suggest_threshold(events) == 5.0
-    assert suggest_threshold(events[:1]) == 9.0
-    assert suggest_threshold([]) == float("inf")
 
 
 def test_a_gap_in_time_parts_processes_at_the_same_place():

@@ -15,7 +15,7 @@ from .processes import processes
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
 
@@ -150,29 +150,3 @@ def _apart(timed: Timed, reach: float) -> list[int]:
                 apart[near[near > index]] = False
     indices: list[int] = np.flatnonzero(apart).tolist()
     return indices
-
-
-def suggest_threshold(events: Sequence[Event]) -> float:
-    """Return the score that parts what stands out from the rest, found without labels.
-
-    Otsu's threshold (1979) of the scores: the cut with the largest variance between the two groups.
-
-    Parameters
-    ----------
-    events : sequence of Event
-        All that were found, weak ones included.
-
-    Returns
-    -------
-    float
-        Halfway between the weakest event that stands out and the strongest that does not; infinite without events,
-        and the score of a single one.
-    """
-    scores = np.sort(np.array([event.score for event in events], np.float64))
-    if len(scores) < 2:
-        return float(scores[0]) if len(scores) else float("inf")
-    below = np.arange(1, len(scores))
-    sums = np.cumsum(scores)[:-1]
-    means = sums / below, (scores.sum() - sums) / (len(scores) - below)
-    cut = int(np.argmax(below * (len(scores) - below) * (means[1] - means[0]) ** 2))
-    return float((scores[cut] + scores[cut + 1]) / 2)

@@ -10,8 +10,9 @@ from ...movies import expand_inputs, open_prepared, spread
 from ...movies.object_radius import object_radius
 from ...trained import TrainedModel, read_trained
 from ..maps.attribution import AttributionMap, attribute
-from .events import find_events, suggest_threshold
+from .events import find_events
 from .pictures import draw_events, inset_side
+from .threshold import suggest_threshold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

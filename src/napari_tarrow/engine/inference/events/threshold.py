@@ -1,0 +1,52 @@
+"""Which events stand out, found without labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from .events import Event
+
+_FAR = 2.5  # times the threshold: how much stronger an event is counts no further
+
+
+def suggest_threshold(events: Sequence[Event]) -> float:
+    """Return the score that parts what stands out from the rest, found without labels.
+
+    Otsu's threshold (1979) of the scores: the cut with the largest variance between the two groups. It is taken again
+    of scores that count as 2.5 times the threshold at most, until it falls no more: where few events are far stronger
+    than the others, these alone would stand out.
+
+    Parameters
+    ----------
+    events : sequence of Event
+        All that were found, weak ones included.
+
+    Returns
+    -------
+    float
+        Halfway between the weakest event that stands out and the strongest that does not; infinite without events,
+        and the score of a single one.
+    """
+    scores = np.sort(np.array([event.score for event in events], np.float64))
+    if len(scores) < 2:
+        return float(scores[0]) if len(scores) else float("inf")
+    threshold, before = _otsu(scores), np.inf
+    while threshold < before:
+        threshold, before = _otsu(np.minimum(scores, _FAR * threshold)), threshold
+    return before
+
+
+def _otsu(scores: NDArray[np.floating[Any]]) -> float:
+    """Return Otsu's threshold of at least two scores in rising order."""
+    below = np.arange(1, len(scores))
+    sums = np.cumsum(scores)[:-1]
+    means = sums / below, (scores.sum() - sums) / (len(scores) - below)
+    cut = int(np.argmax(below * (len(scores) - below) * (means[1] - means[0]) ** 2))
+    return float((scores[cut] + scores[cut + 1]) / 2)
