@@ -15,7 +15,7 @@ MOVIE, NETWORK, PATCHES, TRAINING, MACHINE, OUTPUT = "Movie", "Network", "Patche
 # What another machine may do differently when a run is resumed.
 CHANGEABLE = ("device", "gpu", "num_workers", "tensorboard")
 
-# What was measured to learn within minutes on two cores (docs/performance.md); anything given overrides it.
+# What was measured to learn within minutes on two cores (docs/experiments.md); anything given overrides it.
 INTERACTIVE: dict[str, Any] = {
     "backbone": "unet_16fmaps",
     "normalize": "smooth",
@@ -120,8 +120,8 @@ class TrainConfig(Options):
     )
     subsample: BlockOrAuto = option(
         1,
-        "Average blocks of so many pixels along each side first; auto: as many as leave objects a radius of 8"
-        " pixels, and what is fine in them one of 4.",
+        "Average blocks of so many pixels along each side first; auto: as many as leave objects a radius of"
+        " about 8 pixels, and what is fine in them one of 4 or more.",
         title="Subsample",
         group=MOVIE,
     )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
-# Measured (docs/performance.md): what changes less than this from one frame to the other is not learnt within minutes.
+# Measured (docs/experiments.md): what changes less than this from one frame to the other is not learnt within minutes.
 _ENOUGH = 0.08
 _STRANGE = 0.8  # so little stays alike that objects are hardly known again
 _SAID_OF_STRANGE = (
