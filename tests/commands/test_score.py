@@ -89,7 +89,7 @@ def test_without_a_suggested_threshold_the_table_says_so(capsys: pytest.CaptureF
 def test_a_threshold_that_no_event_reaches_is_shown_as_such(capsys: pytest.CaptureFixture[str]) -> None:
     write_events("events.csv", EVENTS, threshold=99.0)
 
-    assert "suggested threshold: F1" in scored(capsys)
+    assert "threshold of the table: F1" in scored(capsys)
     assert json.loads(scored(capsys, "--json"))["scores"][0]["chosen"]["threshold"] is None
 
 

@@ -41,7 +41,7 @@ def volumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("z", "said"), [("mean", "the mean of 5 Z slices at each pixel"), ("2", "slice 2 of 5 along Z")]
+    ("z", "said"), [("mean", "the mean of 5 Z slices at each pixel"), ("2", "Z slice 2 (of 0 to 4)")]
 )
 def test_training_and_use(z: str, said: str, volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(["--input_train", "volumes.tif", "--z", z, "--name", "of_volumes", *TINY.split()]) == 0
@@ -70,6 +70,21 @@ def test_objects_of_volumes(z: str, objects: Iterable[int], volumes: Path) -> No
     with (volumes / "objects.csv").open() as file:
         found = {int(row["label"]) for row in csv.DictReader(file)}
     assert found == set(objects)
+
+
+def test_axes_are_those_of_the_training_where_nobody_says_otherwise(
+    volumes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(volumes / "times.tif", FLAT["max"], imagej=True, metadata={"axes": "ZYX"})
+    assert train(["--input_train", "times.tif", "--axes", "TYX", "--name", "run", *TINY.split()]) == 0
+    run = str(next((volumes / "runs").glob("run*")))
+    capsys.readouterr()
+    assert embed([run, "times.tif", "-o", "out.zarr", "--device", "cpu"]) == 0
+    assert "Note: Its axes are taken for TYX, as in training." in capsys.readouterr().out
+    assert embed([run, "times.tif", "-o", "other.zarr", "--device", "cpu", "--axes", "ZYX"]) == 2
+    tifffile.imwrite(volumes / "picture.tif", FLAT["max"][0])
+    assert embed([run, "picture.tif", "-o", "other.zarr", "--device", "cpu"]) == 2
+    assert "picture.tif is one picture, not a movie" in capsys.readouterr().err
 
 
 def test_a_slice_that_is_not_there(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:

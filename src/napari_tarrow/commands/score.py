@@ -111,7 +111,7 @@ def _lines(events: str, divisions: str, scores: Sequence[Score]) -> list[str]:
         (f"precision, {n} strongest (N)", [f"{one.precision_at_n:.3f}" for one in scores]),
         ("average precision", [f"{one.average_precision:.3f}" for one in scores]),
         *_cut_rows("best threshold", [one.best for one in scores]),
-        *(_cut_rows("suggested threshold", [one.chosen for one in scores if one.chosen]) if chosen else []),
+        *(_cut_rows("threshold of the table", [one.chosen for one in scores if one.chosen]) if chosen else []),
     ]
     widths = [max(len(label) for label, _ in rows), *(max(len(row[1][i]) for row in rows) for i in range(len(scores)))]
     return [
@@ -129,7 +129,7 @@ def _cut_rows(name: str, cuts: Sequence[Cut]) -> list[tuple[str, list[str]]]:
         ("  precision", [f"{cut.precision:.3f}" for cut in cuts]),
         ("  recall", [f"{cut.recall:.3f}" for cut in cuts]),
         ("  events", [f"{cut.events}" for cut in cuts]),
-        ("  score at least", ["" if cut.threshold is None else f"{cut.threshold:.4g}" for cut in cuts]),
+        ("  weakest score", ["" if cut.threshold is None else f"{cut.threshold:.4g}" for cut in cuts]),
     ]
 
 

@@ -136,6 +136,11 @@ AT_OPENING = {
         {},
         r"has 3 channels. Give channels 3 for all of them, or 1 for the first\.$",
     ),
+    "time points that are called channels": (
+        lambda p: tif(p, imagej=True, metadata={"axes": "CYX"}),
+        {},
+        r"Give channels 6 .*; if these are time points, say axes TYX \(--axes TYX\)\.$",
+    ),
     "too many channels": (lambda p: PIXELS.reshape(2, 3, 20, 24), {"channels": 4}, "has 3 channels, but channels is 4"),
     "channels without axis": (
         tif,

@@ -164,8 +164,9 @@ def test_a_slice_that_is_not_there_is_told_where_there_are_slices():
 
 @pytest.mark.parametrize("wrong", ["min", -1, 1.0, None, True])
 def test_anything_else_is_refused(wrong):
-    with pytest.raises(UserError, match="Give max, mean, or the number"):
-        Preparation(z=wrong)
+    for refuse in (lambda: Preparation(z=wrong), lambda: open_movie(VOLUMES, axes="TZYX").flat(wrong)):
+        with pytest.raises(UserError, match="Give max, mean, or the number"):
+            refuse()
 
 
 def test_a_frame_with_other_slices_than_promised_is_told():

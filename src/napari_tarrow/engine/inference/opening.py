@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from ..movies import PreparedMovie, open_movie, said_of_slices
 
 if TYPE_CHECKING:
     from ..config import UseConfig
+    from ..movies.movie import Movie
     from ..trained import TrainedModel
 
 
@@ -28,7 +30,7 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
     -------
     movie : PreparedMovie
     notices : list of str
-        What differs from training, and what is made of Z slices, one sentence each.
+        What differs from training, which axes are taken from there, and what is made of Z slices, one sentence each.
 
     Raises
     ------
@@ -44,17 +46,29 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
             f"The network in {trained.folder} takes {_count(wanted)}, and channels {preparation.channels} asks for"
             f" {_count(max(1, preparation.channels))}. Leave channels out, or train a network for that."
         )
-    movie = open_movie(
-        source,
-        channels=preparation.channels,
-        frame_numbers=config.frame_numbers,
-        n_images=config.n_images,
-        axes=config.axes,
-    )
-    prepared, notices = PreparedMovie(movie, preparation), trained.differences(preparation)
+    movie, noticed = _opened(trained, config, source, preparation.channels)
+    prepared, notices = PreparedMovie(movie, preparation), trained.differences(preparation) + noticed
     if movie.slices > 1:
         notices.append(f"Every frame is {said_of_slices(movie.slices, preparation.z)}.")
     return prepared, notices
+
+
+def _opened(trained: TrainedModel, config: UseConfig, source: Any, channels: int) -> tuple[Movie, list[str]]:
+    """Open a movie, with the axes of the training where nobody says which they are and it does not go without."""
+
+    def opened(axes: str | None) -> Movie:
+        numbers, n_images = config.frame_numbers, config.n_images
+        return open_movie(source, channels=channels, frame_numbers=numbers, n_images=n_images, axes=axes)
+
+    try:
+        return opened(config.axes), []
+    except UserError:
+        known = trained.config.axes if trained.config and config.axes is None else None
+        if known is None:
+            raise
+        with contextlib.suppress(UserError):
+            return opened(known), [f"Its axes are taken for {known}, as in training."]
+        raise
 
 
 def _count(channels: int) -> str:

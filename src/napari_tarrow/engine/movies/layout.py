@@ -175,6 +175,9 @@ def _chosen_channels(name: str, letters: str, shape: tuple[int, ...], channels: 
     if channels == 0 and count > 1:
         meant = letters.replace("C", "Z").replace(DROPPED, "")
         slices = "" if named or "Z" in letters else f"; if these are Z slices, say axes {meant}"
+        if "T" not in letters and letters.startswith("C"):
+            times = letters.replace("C", "T").replace(DROPPED, "")
+            slices = f"; if these are time points, say axes {times} (--axes {times})"
         raise UserError(
             f"{name} has {count} channels. Give channels {count} for all of them, or 1 for the first{slices}."
         )

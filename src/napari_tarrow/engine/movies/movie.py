@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..numbers import whole_number
-from .slices import Slices, flat_dtype, flattened, stacked
+from .slices import Slices, checked_slices, flat_dtype, flattened, stacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ class Movie:
     Attributes
     ----------
     name : str
-        Short name to show: the stem of the file or folder.
+        Short name to show: the stem of the file or folder, with that of the folder above where it is only a number.
     source : str
         Its path, or ``"array"``.
     shape : (T, C, H, W)
@@ -42,8 +42,8 @@ class Movie:
     frame_numbers : (T,) int64
         Strictly increasing. Gaps are real gaps in time.
     read : callable
-        Index to ``(C, H, W)`` array in any byte order. Where there are `slices`, index and the number of the only one
-        that is wanted, or None, to ``(C, Z, H, W)``. Safe to call from several threads.
+        Index to ``(C, H, W)`` array in any byte order. Where there are several `slices`, index and None to all of them,
+        ``(C, Z, H, W)``, or index and a number to this one, ``(C, 1, H, W)``. Safe to call from several threads.
     interval : float or None
         Seconds between consecutive frame numbers, where the file says.
     pixel_size : (y, x) or None
@@ -71,7 +71,7 @@ class Movie:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Type of the frames: that in which they are read, but a real one for the mean of Z slices."""
+        """Type of the frames: that in which they are read, but floating point for the mean of Z slices."""
         return self.stored_dtype if self.slices == 1 else flat_dtype(self.stored_dtype, self.z)
 
     @property
@@ -95,7 +95,15 @@ class Movie:
         return self.shape[0]
 
     def frame(self, index: int) -> Array:
-        """Read frame `index` (a position, not a frame number) as a C-contiguous array ``(C, H, W)``."""
+        """Read frame `index` (a position, not a frame number) as a C-contiguous array ``(C, H, W)``.
+
+        Raises
+        ------
+        IndexError
+            If there is no such frame.
+        UserError
+            If it cannot be read, or is not what the movie's shape promises.
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"frame {index} of a movie of {len(self)} frames")
         stored = self.read(index) if self.slices == 1 else self.read(index, self._only)
@@ -111,13 +119,12 @@ class Movie:
     def flat(self, z: Slices) -> Movie:
         """Make something else of the Z slices; a movie without any stays as it is.
 
-        For frames that are looked at as they are: a `PreparedMovie` makes what its preparation says.
-
         Raises
         ------
         UserError
-            If there is no slice of that number.
+            If it is not ``max``, ``mean`` or the number of a slice.
         """
+        z = checked_slices(z)
         if self.slices == 1 or z == self.z:
             return self
         if isinstance(z, int) and z >= self.slices:
@@ -133,7 +140,7 @@ class Movie:
         Raises
         ------
         UserError
-            If fewer than two are left.
+            If it is no whole number from 2 on.
         """
         remedy = f"Give 2 or more: {self.name} needs two frames to be a movie."
         count = min(whole_number(n_images, "n_images", remedy, least=2), len(self))

@@ -102,8 +102,8 @@ def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: int, given
     frames = layout.length("T")
     if frames > 1:
         raise UserError(
-            f"{name} holds {frames} frames, but a folder is read as one picture per frame. Give the file itself, or say"
-            " --axes TZYX if these are Z slices of one frame."
+            f"{name} holds {frames} frames, but a folder is read as one picture per frame. Give the file itself, or, if"
+            " each file is a movie, --read_recursion_level 1; say --axes TZYX if these are Z slices of one frame."
         )
     return layout
 

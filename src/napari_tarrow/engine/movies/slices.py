@@ -17,7 +17,7 @@ Slices = int | Literal["max", "mean"]
 
 
 def checked_slices(z: Any) -> Slices:
-    """Return what is to become of Z slices as Python's own value.
+    """Return what is to become of Z slices: a number as Python's own, not NumPy's.
 
     Raises
     ------
@@ -37,14 +37,14 @@ def stacked(shape: tuple[int, ...], slices: int) -> tuple[int, ...]:
 
 
 def flat_dtype(dtype: np.dtype[Any], z: Slices) -> np.dtype[Any]:
-    """Type of one picture of Z slices of type `dtype`: their own, but for the mean a real one."""
+    """Type of one picture of Z slices of type `dtype`: their own, but for the mean floating point."""
     if z != "mean" or dtype.kind == "f":
         return dtype
     return np.dtype(np.float32 if dtype.itemsize < 4 else np.float64)
 
 
 def flattened(stack: Array, z: Slices) -> Array:
-    """Make one picture (C, H, W) of Z slices (C, Z, H, W): of all, or of the only one that was read."""
+    """Make one picture (C, H, W) of all Z slices (C, Z, H, W), or of the only one that was read (C, 1, H, W)."""
     picture: Array
     if z == "max":
         picture = stack.max(axis=1)
@@ -58,5 +58,5 @@ def flattened(stack: Array, z: Slices) -> Array:
 def said_of_slices(slices: int, z: Slices) -> str:
     """Say in a few words what a frame is made of."""
     if isinstance(z, int):
-        return f"slice {z} of {slices} along Z"
+        return f"Z slice {z} (of 0 to {slices - 1})"
     return f"{'the brightest' if z == 'max' else 'the mean'} of {slices} Z slices at each pixel"

@@ -196,7 +196,7 @@ def _describe(movie: PreparedMovie) -> str:
     channel = "1 channel" if channels == 1 else f"{channels} channels"
     numbers = movie.movie.frame_numbers
     missing = int(numbers[-1] - numbers[0] + 1) - frames
-    gaps = f", {missing} frame numbers missing" if missing else ""
+    gaps = f", {missing} frame number{'s' * (missing > 1)} missing" if missing else ""
     slices = f", {said_of_slices(movie.movie.slices, movie.movie.z)}" if movie.movie.slices > 1 else ""
     size = f"{frames} frames of {height} x {width}"
     return f"Movie {movie.movie.name}: {size}, {movie.movie.dtype}, {channel}{slices}{gaps}."

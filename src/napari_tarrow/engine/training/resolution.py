@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from ..movies import PreparedMovie
 
-# Pixels that should be left of the radius of objects. Measured (docs/experiments.md, "Large objects"): with 14 much less is
-# learnt in the same time than with 7, and each pixel costs time.
+# Pixels that should be left of the radius of objects. Measured (docs/experiments.md, "Large objects"): with 14 much less
+# is learnt in the same time than with 7 and 9, and each pixel costs time; with 5 the embedding loses what is fine.
 _RADIUS = 8.0
 _DETAILS = 4.0  # the same of their details: of a bacterium in a colony, or of the halo of a large cell
 
@@ -29,7 +29,8 @@ class Resolution(NamedTuple):
 def choose_subsample(movies: Sequence[PreparedMovie], most: int) -> Resolution:
     """Choose blocks that leave the movies' objects a radius of about 8 pixels, and their details one of 4 or more.
 
-    Both are estimated by `object_radii`.
+    Both are estimated by `object_radii`. The radius that is left of objects is the nearest to 8 that whole pixels
+    allow; that of details is never less than 4, where it is not less from the start.
 
     Parameters
     ----------

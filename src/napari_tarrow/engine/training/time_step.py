@@ -68,7 +68,7 @@ def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool])
         if not usable(longer):
             notices.append(
                 f"Little changes at delta {delta}, and no clip of delta {longer} fits into each part of the movie."
-                " A longer validation part makes room, such as split_train 0 0.7 and split_val 0.7 1."
+                " A longer movie, or other parts (split_train, split_val) with room for it in both, may teach more."
             )
             break
         delta, changed = longer, _changed(movies, longer)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
     from .events import Event
 
-_FAR = 2.5  # times the threshold: how much stronger an event is counts no further
+_FAR = 2.5  # times the threshold: scores above that are taken for that
 
 
 def suggest_threshold(events: Sequence[Event]) -> float:
     """Return the score that parts what stands out from the rest, found without labels.
 
-    Otsu's threshold (1979) of the scores: the cut with the largest variance between the two groups. It is taken again
-    of scores that count as 2.5 times the threshold at most, until it falls no more: where few events are far stronger
-    than the others, these alone would stand out.
+    Otsu's threshold (1979) of the scores: the cut with the largest variance between the two groups. Scores above 2.5
+    times the threshold are set to that, and it is taken anew, until it falls no more: where strong events differ
+    widely among themselves, the strongest alone would stand out. A group of its own far above all others still does.
 
     Parameters
     ----------
