@@ -87,6 +87,14 @@ def test_axes_are_those_of_the_training_where_nobody_says_otherwise(
     assert "picture.tif is one picture, not a movie" in capsys.readouterr().err
 
 
+def test_a_slice_of_a_movie_without_any_is_told(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "one picture without Z slices (z 2 changes nothing)."
+    assert train(["--input_train", "max.tif", "--z", "2", "--name", "run", *TINY.split()]) == 0
+    assert f"1 channel, {said}" in capsys.readouterr().out
+    assert embed([str(next((volumes / "runs").glob("run*"))), "max.tif", "-o", "out.zarr", "--device", "cpu"]) == 0
+    assert f"Note: Every frame is {said}" in capsys.readouterr().out
+
+
 def test_a_slice_that_is_not_there(volumes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(["--input_train", "volumes.tif", "--z", "5", "--name", "run", *TINY.split()]) == 2
     assert "volumes has 5 Z slices, numbered 0 to 4, and z is 5" in capsys.readouterr().err

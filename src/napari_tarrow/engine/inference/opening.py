@@ -48,8 +48,8 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
         )
     movie, noticed = _opened(trained, config, source, preparation.channels)
     prepared, notices = PreparedMovie(movie, preparation), trained.differences(preparation) + noticed
-    if movie.slices > 1:
-        notices.append(f"Every frame is {said_of_slices(movie.slices, preparation.z)}.")
+    if slices := said_of_slices(movie.slices, preparation.z):
+        notices.append(f"Every frame is {slices}.")
     return prepared, notices
 
 

@@ -56,7 +56,9 @@ def flattened(stack: Array, z: Slices) -> Array:
 
 
 def said_of_slices(slices: int, z: Slices) -> str:
-    """Say in a few words what a frame is made of."""
+    """Say in a few words what a frame is made of; nothing where there are no slices and nobody asked for one."""
+    if slices == 1:
+        return "" if z == "max" else f"one picture without Z slices (z {z} changes nothing)"
     if isinstance(z, int):
         return f"Z slice {z} (of 0 to {slices - 1})"
     return f"{'the brightest' if z == 'max' else 'the mean'} of {slices} Z slices at each pixel"

@@ -197,6 +197,6 @@ def _describe(movie: PreparedMovie) -> str:
     numbers = movie.movie.frame_numbers
     missing = int(numbers[-1] - numbers[0] + 1) - frames
     gaps = f", {missing} frame number{'s' * (missing > 1)} missing" if missing else ""
-    slices = f", {said_of_slices(movie.movie.slices, movie.movie.z)}" if movie.movie.slices > 1 else ""
+    slices = said_of_slices(movie.movie.slices, movie.preparation.z)
     size = f"{frames} frames of {height} x {width}"
-    return f"Movie {movie.movie.name}: {size}, {movie.movie.dtype}, {channel}{slices}{gaps}."
+    return f"Movie {movie.movie.name}: {size}, {movie.movie.dtype}, {channel}{f', {slices}' if slices else ''}{gaps}."

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from ..movies import PreparedMovie
 
-# Pixels that should be left of the radius of objects. Measured (docs/experiments.md, "Large objects"): with 14 much less
-# is learnt in the same time than with 7 and 9, and each pixel costs time; with 5 the embedding loses what is fine.
+# Pixels that should be left of the radius of objects. Measured (docs/experiments.md, "Large objects"): with 14 less is
+# learnt in the same time than with 7 and 9, and each pixel costs time; with 5 the embedding loses what is fine.
 _RADIUS = 8.0
 _DETAILS = 4.0  # the same of their details: of a bacterium in a colony, or of the halo of a large cell
 
