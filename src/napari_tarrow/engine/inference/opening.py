@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UserError
 from ..movies import PreparedMovie, open_movie, said_of_slices
+from .descriptions.history import read_history
 
 if TYPE_CHECKING:
     from ..config import UseConfig
@@ -30,7 +31,8 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
     -------
     movie : PreparedMovie
     notices : list of str
-        What differs from training, which axes are taken from there, and what is made of Z slices, one sentence each.
+        What differs from training, which axes are taken from there, that next to nothing was learnt, and what is made
+        of Z slices, one sentence each.
 
     Raises
     ------
@@ -48,6 +50,9 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
         )
     movie, noticed = _opened(trained, config, source, preparation.channels)
     prepared, notices = PreparedMovie(movie, preparation), trained.differences(preparation) + noticed
+    history, _ = read_history(trained.folder)
+    if history and history.learnt_nothing:
+        notices.append(history.learnt_nothing)
     if slices := said_of_slices(movie.slices, preparation.z):
         notices.append(f"Every frame is {slices}.")
     return prepared, notices

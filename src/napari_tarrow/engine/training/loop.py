@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from ..chance import CHANCE_LOSS, near_chance
 from ..config import CHANGEABLE
 from ..devices import choose_device, describe, free_memory, give_memory_back, keeping_freed_memory, out_of_memory
 from ..errors import NotEnoughMemoryError, UserError
@@ -31,7 +32,7 @@ from .run_folder import RunRecord, new_run_folder, read_run, training_in, write_
 from .session import Batches, Session, make_objective
 from .shortcuts import find_shortcuts
 from .shown import Showcase, example_patches
-from .updates import CHANCE, CHANCE_LOSS, Finished, Metrics, Notice, Started, Update
+from .updates import Finished, Metrics, Notice, Started, Update
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_UPDATES = 0.25
 _SECONDS_BETWEEN_CHECKPOINTS = 120.0
-_LITTLE_LOSS, _LITTLE_ACCURACY = 0.001, 0.03  # nearer to chance than both is a network that has learnt nothing
 
 
 def train(
@@ -242,7 +242,7 @@ def _drive(session: Session, footage: Footage, control: Control) -> Generator[Up
 
 
 def _remark(train: Metrics, preset: str) -> str:
-    if train.loss <= CHANCE_LOSS - _LITTLE_LOSS or train.accuracy >= CHANCE + _LITTLE_ACCURACY:
+    if not near_chance(train.loss, train.accuracy):
         return ""
     return (
         f"Next to nothing is learnt yet: the loss of training is {train.loss:.3f}, that of guessing {CHANCE_LOSS:.3f};"

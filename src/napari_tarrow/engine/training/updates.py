@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -10,9 +9,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
-
-CHANCE = 0.5  # accuracy of guessing: a sequence is reversed or not, whatever its number of frames
-CHANCE_LOSS = math.log(2)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QBuffer, QTimer
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from ...engine.chance import CHANCE, CHANCE_LOSS
 from ...engine.errors import UserError
 from ...engine.files import replacing
-from ...engine.training.updates import CHANCE, CHANCE_LOSS
 from ..shared.saving import ask_for_file
 from ..shared.worker import notify
 from .curve_data import Curve

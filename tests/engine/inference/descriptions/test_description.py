@@ -10,13 +10,15 @@ import pytest
 import torch
 import yaml
 
-from napari_tarrow.engine.config import TrainConfig
+from napari_tarrow.engine.config import TrainConfig, UseConfig
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.inference.descriptions.description import describe_model
 from napari_tarrow.engine.inference.descriptions.history import Epoch
 from napari_tarrow.engine.inference.descriptions.rows import model_rows
+from napari_tarrow.engine.inference.opening import open_for
 from napari_tarrow.engine.models import TimeArrowNet, write_model
 from napari_tarrow.engine.movies import open_prepared
+from napari_tarrow.engine.trained import read_trained
 from napari_tarrow.engine.training.monitors.losses import LossFile
 from napari_tarrow.engine.training.monitors.table import MetricsTable
 from napari_tarrow.engine.training.plan import Plan
@@ -67,6 +69,22 @@ def test_epochs_of_a_run_with_minutes_are_of_no_number(tmp_path):
 
     assert effort(run_folder(tmp_path / "epochs")).startswith("3 of 4 epochs, ")
     assert effort(run_folder(tmp_path / "minutes", minutes=5)).startswith("3 epochs, ")
+
+
+@pytest.mark.parametrize(("accuracy", "said"), [(0.51, True), (0.54, False)])
+def test_a_network_that_has_learnt_nothing_says_so_wherever_it_is_used(accuracy, said, tmp_path):
+    folder = run_folder(tmp_path / "run", delta=1)
+    (folder / "metrics.csv").unlink()
+    losses = {"train": {"loss": [0.6931], "accuracy": [accuracy]}, "val": {"loss": [0.7], "accuracy": [0.5]}}
+    (folder / "losses.json").write_text(json.dumps(losses))
+    sentence = (
+        "The network has learnt next to nothing (loss of training 0.693, of guessing 0.693): its maps and events mean"
+        " nothing."
+    )
+    assert (("Note", sentence) in model_rows(describe_model(folder))) is said
+    movie = np.random.default_rng(0).integers(0, 99, (5, 40, 60)).astype(np.uint16)
+    _, notices = open_for(read_trained(folder), UseConfig(model=str(folder), movie="array"), movie)
+    assert (sentence in notices) is said
 
 
 @pytest.fixture

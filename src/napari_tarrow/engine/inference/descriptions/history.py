@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...chance import CHANCE_LOSS, near_chance
 from ...errors import UserError
 from ..csv_rows import read_rows
 
@@ -51,6 +52,19 @@ class History:
         """The epoch with the lowest validation loss, the first of equals: the one that `keep: best` keeps."""
         judged = [epoch for epoch in self.epochs if epoch.val_loss is not None]
         return min(judged, key=lambda epoch: epoch.val_loss or 0.0, default=None)
+
+    @property
+    def learnt_nothing(self) -> str:
+        """Say in a sentence that the best epoch, or the last one, is no better than guessing; nothing where it is."""
+        kept = self.best or (self.epochs[-1] if self.epochs else None)
+        if kept is None or kept.train_loss is None or kept.train_accuracy is None:
+            return ""
+        if not near_chance(kept.train_loss, kept.train_accuracy):
+            return ""
+        return (
+            f"The network has learnt next to nothing (loss of training {kept.train_loss:.3f}, of guessing"
+            f" {CHANCE_LOSS:.3f}): its maps and events mean nothing."
+        )
 
 
 def read_history(folder: Path) -> tuple[History | None, list[str]]:

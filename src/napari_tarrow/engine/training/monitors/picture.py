@@ -6,8 +6,9 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+from ...chance import CHANCE
 from ...pictures import learning_curve
-from ..updates import CHANCE, EpochEnded, Finished
+from ..updates import EpochEnded, Finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
