@@ -120,8 +120,8 @@ class TrainConfig(Options):
     )
     subsample: BlockOrAuto = option(
         1,
-        "Average blocks of so many pixels along each side first; auto: as many as leave objects a radius of"
-        " about 8 pixels, and what is fine in them one of 4 or more.",
+        "Average blocks of so many pixels along each side first; auto: as many as give cells a radius of about 8"
+        " pixels, and leave fine structures of phase contrast one of 4.",
         title="Subsample",
         group=MOVIE,
     )
