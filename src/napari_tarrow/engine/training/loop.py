@@ -246,7 +246,7 @@ def _remark(train: Metrics, preset: str) -> str:
         return ""
     return (
         f"Next to nothing is learnt yet: the loss of training is {train.loss:.3f}, that of guessing {CHANCE_LOSS:.3f};"
-        " maps and events mean nothing. Train longer, or with a larger delta"
+        " maps show little more than where much changes. Train longer, or with a larger delta"
         f"{'' if preset == 'interactive' else ', or with preset interactive'}."
     )
 

@@ -78,8 +78,8 @@ def test_a_network_that_has_learnt_nothing_says_so_wherever_it_is_used(accuracy,
     losses = {"train": {"loss": [0.6931], "accuracy": [accuracy]}, "val": {"loss": [0.7], "accuracy": [0.5]}}
     (folder / "losses.json").write_text(json.dumps(losses))
     sentence = (
-        "The network has learnt next to nothing (loss of training 0.693, of guessing 0.693): its maps and events mean"
-        " nothing."
+        "The network has learnt next to nothing (loss of training 0.693, of guessing 0.693): its maps show"
+        " little more than where much changes."
     )
     assert (("Note", sentence) in model_rows(describe_model(folder))) is said
     movie = np.random.default_rng(0).integers(0, 99, (5, 40, 60)).astype(np.uint16)

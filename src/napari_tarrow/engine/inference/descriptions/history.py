@@ -63,7 +63,7 @@ class History:
             return ""
         return (
             f"The network has learnt next to nothing (loss of training {kept.train_loss:.3f}, of guessing"
-            f" {CHANCE_LOSS:.3f}): its maps and events mean nothing."
+            f" {CHANCE_LOSS:.3f}): its maps show little more than where much changes."
         )
 
 
