@@ -51,8 +51,8 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
     movie, noticed = _opened(trained, config, source, preparation.channels)
     prepared, notices = PreparedMovie(movie, preparation), trained.differences(preparation) + noticed
     history, _ = read_history(trained.folder)
-    if history and history.learnt_nothing:
-        notices.append(history.learnt_nothing)
+    if history and (remark := history.remark):
+        notices.append(remark)
     if slices := said_of_slices(movie.slices, preparation.z):
         notices.append(f"Every frame is {slices}.")
     return prepared, notices

@@ -173,13 +173,14 @@ def _refuse_others(name: str, letters: str, shape: tuple[int, ...], kind: str) -
 def _chosen_channels(name: str, letters: str, shape: tuple[int, ...], channels: int, *, named: bool) -> int:
     count = shape[letters.index("C")] if "C" in letters else 1
     if channels == 0 and count > 1:
-        meant = letters.replace("C", "Z").replace(DROPPED, "")
-        slices = "" if named or "Z" in letters else f"; if these are Z slices, say axes {meant}"
+        hint = ""
         if "T" not in letters and letters.startswith("C"):
-            times = letters.replace("C", "T").replace(DROPPED, "")
-            slices = f"; if these are time points, say axes {times} (--axes {times})"
+            meant = letters.replace("C", "T").replace(DROPPED, "")
+            hint = f"; if these are time points, say axes {meant} (--axes {meant})"
+        elif not named and "Z" not in letters:
+            hint = f"; if these are Z slices, say axes {letters.replace('C', 'Z').replace(DROPPED, '')}"
         raise UserError(
-            f"{name} has {count} channels. Give channels {count} for all of them, or 1 for the first{slices}."
+            f"{name} has {count} channels. Give channels {count} for all of them, or 1 for the first{hint}."
         )
     if channels > count:
         has = "no channel axis" if "C" not in letters else f"{count} channel" + "s" * (count != 1)

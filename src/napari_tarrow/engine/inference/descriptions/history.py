@@ -54,7 +54,7 @@ class History:
         return min(judged, key=lambda epoch: epoch.val_loss or 0.0, default=None)
 
     @property
-    def learnt_nothing(self) -> str:
+    def remark(self) -> str:
         """Say in a sentence that the best epoch, or the last one, is no better than guessing; nothing where it is."""
         kept = self.best or (self.epochs[-1] if self.epochs else None)
         if kept is None or kept.train_loss is None or kept.train_accuracy is None:

@@ -60,8 +60,8 @@ def _course_rows(model: ModelDescription) -> Iterator[tuple[str, str]]:
     if history.best:
         yield "Best epoch", _epoch(history.best)
     yield "Last epoch", _epoch(history.epochs[-1])
-    if history.learnt_nothing:
-        yield "Note", history.learnt_nothing
+    if remark := history.remark:
+        yield "Note", remark
     for number, line in enumerate(model.shortcuts):
         yield "" if number else "Shortcuts", line.removeprefix("Shortcuts: ")
 
