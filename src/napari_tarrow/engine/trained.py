@@ -46,7 +46,7 @@ class TrainedModel:
         """Say what of a preparation is not as in training, one sentence each."""
         own = asdict(self.preparation)
         return [
-            f"{name} is {value} instead of {own[name]}, which the model was trained with."
+            f"{name} is {_said(value)} instead of {_said(own[name])}, which the model was trained with."
             for name, value in asdict(preparation).items()
             if value != own[name]
         ]
@@ -77,6 +77,10 @@ def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> Trai
         raise UserError(f"{arguments}: delta is {delta}, but has to be whole numbers from 1 on.")
     smallest = min(deltas)
     return TrainedModel(network, _preparation(known, arguments), smallest, None, folder)
+
+
+def _said(value: Any) -> Any:
+    return "not given" if value is None else value
 
 
 def _section(path: Path, name: str) -> dict[str, Any]:

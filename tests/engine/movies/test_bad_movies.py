@@ -129,12 +129,12 @@ AT_OPENING = {
     "neither channels nor slices": (
         lambda p: PIXELS.reshape(2, 3, 1, 20, 24),
         {"axes": "TCZYX"},
-        "array has 3 channels. Give channels 3 for all of them, or 1 for the first\\.$",
+        "array has 3 channels. Give channels 3 for all of them, or channel 0 to 2 for one \\(--channel 0\\)\\.$",
     ),
     "named channels not asked for": (
         lambda p: tif(p, PIXELS.reshape(2, 3, 20, 24), imagej=True, metadata={"axes": "TCYX"}),
         {},
-        r"has 3 channels. Give channels 3 for all of them, or 1 for the first\.$",
+        r"has 3 channels. Give channels 3 for all of them, or channel 0 to 2 for one \(--channel 0\)\.$",
     ),
     "time points that are called channels": (
         lambda p: tif(p, imagej=True, metadata={"axes": "CYX"}),

@@ -217,9 +217,11 @@ def test_more_channels_than_wanted_come_with_a_way_out(channels):
 
 
 def test_a_preparation_of_numpy_s_numbers_holds_python_s_own():
-    given = Preparation(subsample=np.int64(2), binarize=np.True_, channels=np.uint8(1), z=np.int16(3))
-    assert [type(value) for value in asdict(given).values()] == [str, bool, int, int, int]
-    assert given == Preparation(subsample=2, binarize=True, channels=1, z=3)
+    given = Preparation(
+        subsample=np.int64(2), binarize=np.True_, channels=np.uint8(1), z=np.int16(3), channel=np.int8(2)
+    )
+    assert [type(value) for value in asdict(given).values()] == [str, bool, int, int, int, int]
+    assert given == Preparation(subsample=2, binarize=True, channels=1, z=3, channel=2)
     with pytest.raises(UserError, match=r"subsample is .*2\.0"):
         Preparation(subsample=np.float64(2))
 

@@ -843,6 +843,25 @@ def test_a_movie_with_channels_gets_map_and_events_in_every_channel(docked, tmp_
     assert viewer.dims.current_step[0] == 3
 
 
+def test_a_model_of_one_channel_takes_it_from_a_movie_with_more(docked, model_folder, growing, found):
+    from napari_tarrow.engine.files import write_yaml
+
+    write_yaml(model_folder / "train_args.yaml", {"channel": 1})
+    viewer = ViewerModel()
+    viewer.add_image(np.stack([growing[::-1], growing], 1), name="two")
+    run = docked(viewer, model_folder)
+    assert "channel 1 alone" in run.dock.model.facts.sentence
+    assert run.all().startswith("Done")
+    both = viewer.layers["two evidence"].data
+    viewer.add_image(growing, name="alone")
+    run.dock.movie.list.choose(viewer.layers["alone"])
+    assert run.all().startswith("Done")
+    np.testing.assert_array_equal(both[:, 1], viewer.layers["alone evidence"].data)
+    viewer.add_image(growing[:, None][:, [0, 0, 0]], name="three")
+    assert run.dock.model.facts.misfit(3) is None
+    assert "takes 1 channel" in replace(run.dock.model.facts, channel=3).misfit(3)
+
+
 def test_what_hinders_is_said_and_show_is_disabled(docked, model_folder, growing):
     viewer = ViewerModel()
     run = docked(viewer, model_folder)

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication, QMessageBox
 
 from napari_tarrow.engine.config import TrainConfig
 from napari_tarrow.engine.errors import NotEnoughMemoryError, UserError
+from napari_tarrow.engine.movies import open_prepared
 from napari_tarrow.engine.training import (
     EpochEnded,
     Finished,
@@ -394,6 +395,17 @@ def test_channels_follow_the_layer(qtbot: QtBot) -> None:
     order = dock.panel.order()
     assert order.config.channels == 3
     assert order.movie.shape == (6, 3, 20, 20)
+
+
+def test_one_channel_of_a_layer_is_learnt_from(qtbot: QtBot, model_folder: Path) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((6, 3, 20, 20), np.uint8), axis_labels=("t", "c", "y", "x"))
+    dock = TrainWidget(viewer)
+    qtbot.addWidget(dock)
+    dock.panel.form.set_values({"channel": 2, "init": str(model_folder)})  # which takes one channel
+    order = dock.panel.order()
+    assert (order.config.channels, order.config.channel) == (3, 2)
+    assert open_prepared(order.config, order.movie).shape == (6, 1, 20, 20)
 
 
 def test_the_pairs_are_counted_at_the_deltas_once_they_are_known(dock: TrainWidget) -> None:

@@ -95,6 +95,13 @@ class TrainConfig(Options):
     channels: int = option(
         0, "Use the first so many channels; 0: the movie has no channel axis.", title="Channels", group=MOVIE, ge=0
     )
+    channel: int | None = option(
+        None,
+        "Use the channel of this number alone, from 0, whatever channels says.",
+        title="Only channel",
+        group=MOVIE,
+        ge=0,
+    )
     axes: str | None = option(
         None, "Axes of the file where it does not say or is wrong, such as TYX or TZYX.", title="Axes", group=MOVIE
     )

@@ -32,6 +32,13 @@ class UseConfig(Options):
         group=MOVIE,
         ge=0,
     )
+    channel: int | None = option(
+        None,
+        "Use the channel of this number alone, from 0; without it and channels, as in training.",
+        title="Only channel",
+        group=MOVIE,
+        ge=0,
+    )
     z: Slices | None = option(
         None,
         "What is made of the Z slices of a frame: max, mean, or the number of one; without it, as in training.",

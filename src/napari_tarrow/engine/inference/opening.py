@@ -12,6 +12,7 @@ from .descriptions.history import read_history
 
 if TYPE_CHECKING:
     from ..config import UseConfig
+    from ..movies import Preparation
     from ..movies.movie import Movie
     from ..trained import TrainedModel
 
@@ -31,39 +32,51 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
     -------
     movie : PreparedMovie
     notices : list of str
-        What differs from training, which axes are taken from there, that next to nothing was learnt, and what is made
-        of Z slices, one sentence each.
+        What differs from training, which axes are taken from there, that next to nothing was learnt, which channel is
+        taken alone, and what is made of Z slices, one sentence each.
 
     Raises
     ------
     UserError
         If the movie cannot be read or has another number of channels than the network takes.
     """
-    given = {name: getattr(config, name) for name in ("channels", "z", "normalize", "subsample", "binarize")}
-    preparation = replace(trained.preparation, **{name: one for name, one in given.items() if one is not None})
+    names = ("channels", "channel", "z", "normalize", "subsample", "binarize")
+    given = {name: value for name in names if (value := getattr(config, name)) is not None}
+    if config.channels is not None and config.channel is None:
+        given["channel"] = None  # the first channels, not the one of the training
+    preparation = replace(trained.preparation, **given)
     source = config.movie if source is None else source
     wanted = trained.network.config["n_input_channels"]
-    if max(1, preparation.channels) != wanted:
+    if preparation.taken != wanted:
         raise UserError(
             f"The network in {trained.folder} takes {_count(wanted)}, and channels {preparation.channels} asks for"
-            f" {_count(max(1, preparation.channels))}. Leave channels out, or train a network for that."
+            f" {_count(preparation.taken)}. Leave channels out, or train a network for that."
         )
-    movie, noticed = _opened(trained, config, source, preparation.channels)
+    movie, noticed = _opened(trained, config, source, preparation)
     prepared, notices = PreparedMovie(movie, preparation), trained.differences(preparation) + noticed
     history, _ = read_history(trained.folder)
     if history and (remark := history.remark):
         notices.append(remark)
+    if preparation.channel is not None:
+        nothing = f"It has one channel, so channel {preparation.channel} changes nothing."
+        notices.append(nothing if movie.channel is None else f"Channel {movie.channel} is taken alone.")
     if slices := said_of_slices(movie.slices, preparation.z):
         notices.append(f"Every frame is {slices}.")
     return prepared, notices
 
 
-def _opened(trained: TrainedModel, config: UseConfig, source: Any, channels: int) -> tuple[Movie, list[str]]:
+def _opened(trained: TrainedModel, config: UseConfig, source: Any, preparation: Preparation) -> tuple[Movie, list[str]]:
     """Open a movie, with the axes of the training where nobody says which they are and it does not go without."""
 
     def opened(axes: str | None) -> Movie:
-        numbers, n_images = config.frame_numbers, config.n_images
-        return open_movie(source, channels=channels, frame_numbers=numbers, n_images=n_images, axes=axes)
+        return open_movie(
+            source,
+            channels=preparation.channels,
+            channel=preparation.channel,
+            frame_numbers=config.frame_numbers,
+            n_images=config.n_images,
+            axes=axes,
+        )
 
     try:
         return opened(config.axes), []

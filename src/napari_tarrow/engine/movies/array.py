@@ -13,13 +13,15 @@ from .movie import Movie, make_movie
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .layout import Channels
+
     Array = NDArray[Any]
 
 DEFAULT_AXES = {2: "YX", 3: "TYX", 4: "TCYX", 5: "TCZYX"}
 
 
 def open_array(
-    source: Any, *, channels: int = 0, axes: str | None = None, known: str | None = None, name: str = "array"
+    source: Any, *, channels: Channels = 0, axes: str | None = None, known: str | None = None, name: str = "array"
 ) -> Movie:
     """Take an array as a movie; of a lazy one only the frame that is asked for is computed.
 
@@ -27,7 +29,9 @@ def open_array(
     ----------
     source : array-like
         With ``shape``, ``dtype`` and numpy indexing (numpy, dask, zarr, h5py, xarray), or a list of 2D arrays.
-    channels, axes
+    channels
+        As in `find_layout`.
+    axes
         As in `open_movie`.
     known : str or None
         Axes that the array itself declares. Without them three are TYX, four TCYX, five TCZYX.

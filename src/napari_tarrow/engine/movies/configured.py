@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def preparation_of(config: TrainConfig) -> Preparation:
     """Return what a network trained with this configuration wants of a movie; it is stored with the model."""
-    return Preparation(config.normalize, config.binarize, config.block, config.channels, config.z)
+    return Preparation(config.normalize, config.binarize, config.block, config.channels, config.z, config.channel)
 
 
 def open_prepared(config: TrainConfig, source: Any) -> PreparedMovie:
@@ -27,6 +27,7 @@ def open_prepared(config: TrainConfig, source: Any) -> PreparedMovie:
     movie = open_movie(
         source,
         channels=config.channels,
+        channel=config.channel,
         frame_numbers=config.frame_numbers,
         n_images=config.n_images,
         axes=config.axes,

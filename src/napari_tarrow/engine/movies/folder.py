@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .layout import Channels
+
     Array = NDArray[Any]
 
 # So many headers are looked at when opening, evenly spaced; the rest when read. On a network disk each costs some ms.
 HEADERS_AT_OPENING = 1000
 
 
-def open_folder(path: Path, *, channels: int = 0, axes: str | None = None) -> Movie:
+def open_folder(path: Path, *, channels: Channels = 0, axes: str | None = None) -> Movie:
     """Open a folder of png, jpg, jpeg, tif or tiff files (in any case) as a movie, one file per frame.
 
     Of `axes`, those of the movie, each file has all but time.
@@ -49,8 +52,9 @@ def open_folder(path: Path, *, channels: int = 0, axes: str | None = None) -> Mo
         return picture if only is None else picture[:, only : only + 1]
 
     letters = "TCYX" if len(first.shape) == 3 else "TCZYX"
-    layout = Layout(letters, (len(files), *first.shape), first.shape[0])
-    return make_movie(folder_name(path), str(path), layout, first.dtype, read, frame_numbers=numbers)
+    layout = Layout(letters, (len(files), *first.shape), range(first.shape[0]))
+    movie = make_movie(folder_name(path), str(path), layout, first.dtype, read, frame_numbers=numbers)
+    return replace(movie, channel=first.channel)
 
 
 def numbered_files(path: Path) -> tuple[list[Path], NDArray[np.int64]]:
@@ -118,7 +122,7 @@ def _refuse_repeated(files: Sequence[Path], numbers: NDArray[np.int64]) -> None:
         seen[number] = file
 
 
-def _checked_headers(files: Sequence[Path], channels: int, axes: str | None) -> Header:
+def _checked_headers(files: Sequence[Path], channels: Channels, axes: str | None) -> Header:
     first = read_header(files[0], channels, axes)
     step = -(-len(files) // HEADERS_AT_OPENING)
     for file in files[step::step]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "QI"  # tifffile's letters for "some other axis" and "pages, one after the other"
 DROPPED = "1"  # marks an axis of length one that no movie has
+Channels = int | range  # the first so many, 0: there is no channel axis; range(k, k + 1): that one alone
 _WORDS = {"Z": "slices", "P": "positions", "R": "tiles", "M": "tiles", "V": "views", "A": "angles", "S": "samples"}
 
 
@@ -30,18 +31,23 @@ class Layout:
         One of ``T C Z Y X 1`` per axis of the stored array; T, C and Z may be missing, ``1`` is dropped.
     shape : tuple of int
         Of the stored array.
-    channels : int
-        How many of the leading channels are taken.
+    channels : range
+        The channels that are taken.
     """
 
     axes: str
     shape: tuple[int, ...]
-    channels: int
+    channels: range
 
     @property
     def movie_shape(self) -> tuple[int, int, int, int]:
         """Shape of the movie, ``(T, C, H, W)``."""
-        return self.length("T"), self.channels, self.length("Y"), self.length("X")
+        return self.length("T"), len(self.channels), self.length("Y"), self.length("X")
+
+    @property
+    def only_channel(self) -> int | None:
+        """Number of the channel that is taken alone, where there are others; else None."""
+        return self.channels.start if len(self.channels) == 1 < self.length("C") else None
 
     @property
     def slices(self) -> int:
@@ -66,10 +72,10 @@ class Layout:
         return arranged(block, self.axes)
 
 
-def selection(axes: str, index: int, channels: int, only: int | None) -> tuple[int | slice, ...]:
-    """Index into an array with these axes that gives frame `index`, its leading channels, and one Z slice or all."""
+def selection(axes: str, index: int, channels: range, only: int | None) -> tuple[int | slice, ...]:
+    """Index into an array with these axes that gives frame `index`, these channels, and one Z slice or all."""
     slices = slice(None) if only is None else slice(only, only + 1)
-    wanted: dict[str, int | slice] = {"T": index, DROPPED: 0, "C": slice(channels), "Z": slices}
+    wanted: dict[str, int | slice] = {"T": index, DROPPED: 0, "C": slice(channels.start, channels.stop), "Z": slices}
     return tuple(wanted.get(axis, slice(None)) for axis in axes)
 
 
@@ -86,7 +92,7 @@ def are_axes(letters: str) -> bool:
 
 
 def find_layout(
-    name: str, axes: str, shape: tuple[int, ...], *, channels: int = 0, given: str | None = None, kind: str = ""
+    name: str, axes: str, shape: tuple[int, ...], *, channels: Channels = 0, given: str | None = None, kind: str = ""
 ) -> Layout:
     """Find time, channels, y and x among the axes of an array.
 
@@ -97,8 +103,9 @@ def find_layout(
     axes : str
         What the file says, one letter per axis, as tifffile names them (``TCZYXS``; ``Q`` and ``I``: unknown).
     shape : tuple of int
-    channels : int
-        0: there is no channel axis. n: take the first n channels.
+    channels : int or range
+        0: there is no channel axis. n: take the first n channels. range(k, k + 1): take channel k alone, or the only
+        one there is.
     given : str or None
         What the user says, instead of `axes`; axes of length one may be left out.
     kind : str
@@ -170,8 +177,26 @@ def _refuse_others(name: str, letters: str, shape: tuple[int, ...], kind: str) -
         raise UserError(f"{name} has {length} {word} (axes {letters}). Save each as a movie of its own.")
 
 
-def _chosen_channels(name: str, letters: str, shape: tuple[int, ...], channels: int, *, named: bool) -> int:
+def one_channel(name: str, count: int, channels: range) -> range:
+    """Return the one channel of `count` that is to be taken: the only one, or that of this number.
+
+    Raises
+    ------
+    UserError
+        If there is none of this number.
+    """
+    if count > 1 and channels.start >= count:
+        raise UserError(
+            f"{name} has {count} channels, numbered 0 to {count - 1}, and channel is {channels.start}. Give one of"
+            " these."
+        )
+    return channels if count > 1 else range(1)
+
+
+def _chosen_channels(name: str, letters: str, shape: tuple[int, ...], channels: Channels, *, named: bool) -> range:
     count = shape[letters.index("C")] if "C" in letters else 1
+    if isinstance(channels, range):
+        return one_channel(name, count, channels)
     if channels == 0 and count > 1:
         hint = ""
         if "T" not in letters and letters.startswith("C"):
@@ -180,9 +205,10 @@ def _chosen_channels(name: str, letters: str, shape: tuple[int, ...], channels: 
         elif not named and "Z" not in letters:
             hint = f"; if these are Z slices, say axes {letters.replace('C', 'Z').replace(DROPPED, '')}"
         raise UserError(
-            f"{name} has {count} channels. Give channels {count} for all of them, or 1 for the first{hint}."
+            f"{name} has {count} channels. Give channels {count} for all of them, or channel 0 to {count - 1} for one"
+            f" (--channel 0){hint}."
         )
     if channels > count:
         has = "no channel axis" if "C" not in letters else f"{count} channel" + "s" * (count != 1)
         raise UserError(f"{name} has {has}, but channels is {channels}. Give channels {count if count > 1 else 0}.")
-    return max(channels, 1)
+    return range(max(channels, 1))

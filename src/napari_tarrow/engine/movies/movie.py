@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+CHANNEL = "Give the number of the only channel to take, from 0."  # where channel is wrong
 CHANNELS = "Give 0 if there is no channel axis, else how many to take."  # where channels is wrong
 
 
@@ -51,6 +52,8 @@ class Movie:
     own_numbers : bool
         Whether the frame numbers were given or stand in file names, so that they are comparable to those of another
         movie; otherwise they only count.
+    channel : int or None
+        Number of the channel that was taken alone, where there are others; else None.
     slices : int
         How many Z slices each frame is made of; 1 where there is no such axis.
     z : "max", "mean" or int
@@ -66,6 +69,7 @@ class Movie:
     interval: float | None = None
     pixel_size: tuple[float, float] | None = None
     own_numbers: bool = False
+    channel: int | None = None
     slices: int = 1
     z: Slices = "max"
 
@@ -179,7 +183,8 @@ def make_movie(
     numbers = np.arange(shape[0], dtype=np.int64) if frame_numbers is None else frame_numbers
     name = name.encode("utf-8", "replace").decode()  # names on old disks may hold bytes that no font can draw
     dtype = grey_dtype(dtype, place)
-    return Movie(name, source, shape, dtype, numbers, read, interval, pixel_size, own, layout.slices)
+    channel, slices = layout.only_channel, layout.slices
+    return Movie(name, source, shape, dtype, numbers, read, interval, pixel_size, own, channel, slices)
 
 
 def folder_name(path: Path) -> str:

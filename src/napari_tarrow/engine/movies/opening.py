@@ -16,7 +16,8 @@ from ..numbers import whole_number
 from .array import open_array
 from .folder import open_folder
 from .inputs import movie_path
-from .movie import CHANNELS, Movie
+from .layout import one_channel
+from .movie import CHANNEL, CHANNELS, Movie
 from .picture import ENDINGS as PICTURES
 from .tif import ENDINGS as TIFS
 from .tif import open_tif
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from .layout import Channels
+
 _LARGEST = 10**18  # of a frame number: sums with time steps still fit into 64 bits
 
 
@@ -34,6 +37,7 @@ def open_movie(
     source: Any,
     *,
     channels: int = 0,
+    channel: int | None = None,
     frame_numbers: Iterable[int] | str | Path | None = None,
     n_images: int | None = None,
     axes: str | Sequence[str] | None = None,
@@ -47,6 +51,8 @@ def open_movie(
         TYX, four TCYX, five TCZYX). A movie that is open already is passed on.
     channels : int
         0: there is no channel axis. n: the first n channels.
+    channel : int or None
+        The channel of this number alone, from 0, whatever `channels` says. A movie with one channel stays as it is.
     frame_numbers : iterable of int, path or None
         Number of every frame, or a text file with one per line; strictly increasing, gaps are real.
     n_images : int or None
@@ -59,8 +65,11 @@ def open_movie(
     UserError
         If the source is not one movie that can be read as asked.
     """
-    channels = whole_number(channels, "channels", CHANNELS, least=0)
-    movie = _opened(source, channels, None if axes is None else _joined(axes))
+    taken: Channels = whole_number(channels, "channels", CHANNELS, least=0)
+    if channel is not None:
+        number = whole_number(channel, "channel", CHANNEL, least=0)
+        taken = range(number, number + 1)
+    movie = _opened(source, taken, None if axes is None else _joined(axes))
     if frame_numbers is not None:
         movie = movie.numbered(_numbers(frame_numbers, movie))
     return movie if n_images is None else movie.limited(n_images)
@@ -73,7 +82,7 @@ def _joined(axes: Sequence[str]) -> str:
         raise UserError(f"axes is {axes!r}. Give one letter for each axis, such as TYX.") from None
 
 
-def _opened(source: Any, channels: int, axes: str | None) -> Movie:
+def _opened(source: Any, channels: Channels, axes: str | None) -> Movie:
     if isinstance(source, Movie):
         return _with_channels(source, channels)
     if isinstance(source, str | Path):
@@ -87,7 +96,7 @@ def _opened(source: Any, channels: int, axes: str | None) -> Movie:
     )
 
 
-def _from_path(path: Path, channels: int, axes: str | None) -> Movie:
+def _from_path(path: Path, channels: Channels, axes: str | None) -> Movie:
     try:
         if not path.exists():
             raise UserError(f"{path} does not exist. {_hint(path)}")
@@ -114,18 +123,23 @@ def _hint(path: Path) -> str:
     return f"Did you mean {close}?" if close else "Check the path."
 
 
-def _with_channels(movie: Movie, channels: int) -> Movie:
+def _with_channels(movie: Movie, channels: Channels) -> Movie:
     count = movie.shape[1]
-    if channels > count:
+    if isinstance(channels, range):
+        taken = one_channel(movie.name, count, channels)
+    elif channels > count:
         raise UserError(
             f"{movie.name} has {count} channel{'s' * (count > 1)}, but channels is {channels}. Give at most {count}."
         )
-    if channels in (0, count):
+    else:
+        taken = range(channels or count)
+    if len(taken) == count:
         return movie
     return replace(
         movie,
-        shape=(movie.shape[0], channels, *movie.shape[2:]),
-        read=lambda index, *only: movie.read(index, *only)[:channels],
+        shape=(movie.shape[0], len(taken), *movie.shape[2:]),
+        read=lambda index, *only: movie.read(index, *only)[taken.start : taken.stop],
+        channel=taken.start if len(taken) == 1 else None,
     )
 
 

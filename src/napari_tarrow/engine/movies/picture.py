@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import tifffile
     from numpy.typing import NDArray
 
+    from .layout import Channels
+
     Array = NDArray[Any]
 
 TIFS = (".tif", ".tiff")
@@ -27,20 +29,21 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}  # colour type to channels; trans
 
 
 class Header(NamedTuple):
-    """Shape ``(C, H, W)`` after the choice of channels, or ``(C, Z, H, W)``, and type of a picture."""
+    """Shape ``(C, H, W)`` after the choice of channels, or ``(C, Z, H, W)``, type, and the channel taken alone."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    channel: int | None = None
 
 
-def read_header(path: Path, channels: int, axes: str | None = None) -> Header:
+def read_header(path: Path, channels: Channels, axes: str | None = None) -> Header:
     """Find shape and type of a picture without decoding it.
 
     Parameters
     ----------
     path : Path
-    channels : int
-        As in `open_movie`.
+    channels : int or range
+        As in `find_layout`.
     axes : str or None
         Of the picture, for a tif that does not say.
 
@@ -52,13 +55,13 @@ def read_header(path: Path, channels: int, axes: str | None = None) -> Header:
     return _guarded(path, channels, axes, decode=False)[0]
 
 
-def read_picture(path: Path, channels: int, axes: str | None = None) -> Array:
+def read_picture(path: Path, channels: Channels, axes: str | None = None) -> Array:
     """Read a picture in its shape, stored type and native byte order; all else as in `read_header`."""
     header, block = _guarded(path, channels, axes, decode=True)
     return np.ascontiguousarray(block, dtype=header.dtype)
 
 
-def _guarded(path: Path, channels: int, axes: str | None, *, decode: bool) -> tuple[Header, Array]:
+def _guarded(path: Path, channels: Channels, axes: str | None, *, decode: bool) -> tuple[Header, Array]:
     try:
         if path.stat().st_size == 0:
             raise UserError(f"{path.name} is empty (0 bytes). Copy it again from its source.")
@@ -73,10 +76,10 @@ def _guarded(path: Path, channels: int, axes: str | None, *, decode: bool) -> tu
         raise UserError(
             f"{path.name} is damaged, or no picture. Copy it again from its source, or remove it from the folder."
         ) from error
-    return Header(layout.stored_shape, dtype.newbyteorder("=")), block
+    return Header(layout.stored_shape, dtype.newbyteorder("="), layout.only_channel), block
 
 
-def _tif(path: Path, channels: int, given: str | None, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:
+def _tif(path: Path, channels: Channels, given: str | None, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:
     file, series = open_series(path)
     with file:
         layout = _tif_layout(path.name, series, channels, given)
@@ -86,7 +89,7 @@ def _tif(path: Path, channels: int, given: str | None, decode: bool) -> tuple[np
     return np.dtype(series.dtype), layout, pixels
 
 
-def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: int, given: str | None) -> Layout:
+def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: Channels, given: str | None) -> Layout:
     axes, length = series.axes, dict(zip(series.axes, series.shape, strict=True))
     if series.kind == "imagej" and length.get("Z", 1) > 1 and "T" not in length and "Z" not in (given or ""):
         raise UserError(
@@ -118,7 +121,7 @@ def _given_axes(name: str, given: str, shape: tuple[int, ...]) -> str:
     return given
 
 
-def _png_or_jpeg(path: Path, channels: int, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:
+def _png_or_jpeg(path: Path, channels: Channels, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:
     with path.open("rb") as file:
         start = file.read(26)
     dtype, shape, pixels = _png(path, start, decode) if start.startswith(_PNG) else _jpeg(path, decode)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..numbers import whole_number
-from .movie import CHANNELS
+from .movie import CHANNEL, CHANNELS
 from .normalization import Normalize, frame_statistics, normalization_rows, rows
 from .slices import Slices, checked_slices
 
@@ -43,6 +43,8 @@ class Preparation:
         0: the movie has no channel axis. n: its first n channels.
     z : "max", "mean" or int
         What is made of Z slices where a movie has them: the brightest of each pixel, their mean, or one of them.
+    channel : int or None
+        The channel that is taken alone, whatever `channels` says.
     """
 
     normalize: Normalize = "frame"
@@ -50,6 +52,7 @@ class Preparation:
     subsample: int = 1
     channels: int = 0
     z: Slices = "max"
+    channel: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what came from a damaged file or a slip, and would be taken for something else.
@@ -68,9 +71,15 @@ class Preparation:
             "subsample": whole_number(self.subsample, "subsample", remedy, least=1),
             "channels": whole_number(self.channels, "channels", CHANNELS, least=0),
             "z": checked_slices(self.z),
+            "channel": None if self.channel is None else whole_number(self.channel, "channel", CHANNEL, least=0),
         }
         for name, value in own.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def taken(self) -> int:
+        """How many channels the network sees."""
+        return max(1, self.channels) if self.channel is None else 1
 
 
 class PreparedMovie:
@@ -263,7 +272,13 @@ def _check(movie: Movie, preparation: Preparation) -> None:
     step = preparation.subsample
     if min(height, width) < step:
         raise UserError(f"{movie.name} is {height} x {width}, smaller than one block of subsample {step}. Give less.")
-    wanted = max(1, preparation.channels)
+    wanted = preparation.taken
+    if preparation.channel is not None and (channels > 1 or movie.channel not in (None, preparation.channel)):
+        was = f"{channels} channels" if channels > 1 else f"channel {movie.channel}"
+        raise UserError(
+            f"{movie.name} was opened with {was}, but channel {preparation.channel} is wanted. Open it with"
+            f" channel {preparation.channel}."
+        )
     if channels != wanted:
         train = f", or train with channels {channels}" if channels > wanted else ""
         raise UserError(

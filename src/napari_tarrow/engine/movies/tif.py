@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     import tifffile
     from numpy.typing import NDArray
 
+    from .layout import Channels
+
     Array = NDArray[Any]
 
 ENDINGS = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
 _DAMAGE = re.compile("invalid page offset|corrupt|failed to reshape|invalid value offset")
 
 
-def open_tif(path: Path, *, channels: int = 0, axes: str | None = None) -> Movie:
+def open_tif(path: Path, *, channels: Channels = 0, axes: str | None = None) -> Movie:
     """Open a tif file as a movie; its pages are read when asked for.
 
     Raises
@@ -108,10 +110,10 @@ class _Reader:
 
     def read(self, index: int, only: int | None = None) -> Array:
         """Read frame `index` as ``(C, H, W)``, with Z slices, or `only` one of them, ``(C, Z, H, W)``."""
-        separate = self._layout.channels if "C" in self._lead else 1  # planes that make a frame
+        separate = self._layout.channels if "C" in self._lead else range(1)  # planes that make a frame
         try:
-            parts = [self._channel(index, channel, only) for channel in range(separate)]
-            return parts[0] if separate == 1 else np.concatenate(parts)
+            parts = [self._channel(index, channel, only) for channel in separate]
+            return parts[0] if len(parts) == 1 else np.concatenate(parts)
         except UserError:
             raise
         except Exception as error:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import zarr
     from numpy.typing import NDArray
 
+    from .layout import Channels
     from .movie import Movie
 
 BLOCK_BYTES = 2**28  # of frames that share a chunk, kept in memory
@@ -32,7 +33,7 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and (path.suffix == ".zarr" or any((path / marker).exists() for marker in MARKERS))
 
 
-def open_zarr(path: Path, *, channels: int = 0, axes: str | None = None) -> Movie:
+def open_zarr(path: Path, *, channels: Channels = 0, axes: str | None = None) -> Movie:
     """Open an OME-Zarr image (its finest level) or a bare zarr array.
 
     Raises
@@ -71,7 +72,7 @@ def open_zarr(path: Path, *, channels: int = 0, axes: str | None = None) -> Movi
     )
 
 
-def open_zarr_array(array: zarr.Array[Any], *, channels: int = 0, axes: str | None = None) -> Movie:
+def open_zarr_array(array: zarr.Array[Any], *, channels: Channels = 0, axes: str | None = None) -> Movie:
     """Take a zarr array that is open already."""
     return open_array(array, channels=channels, axes=axes, known=_array_axes(array), name=array.basename or "array")
 

@@ -54,7 +54,8 @@ def start_differences(config: TrainConfig) -> list[str]:
         start = read_trained(config.init)
     except UserError as error:
         return [f"init {config.init}: how it saw its movies could not be read. {error}"]
-    preparation = replace(preparation_of(config), channels=start.preparation.channels)  # the networks' inputs agree
+    own = start.preparation  # the networks' inputs agree, whichever channels of their movies they are
+    preparation = replace(preparation_of(config), channels=own.channels, channel=own.channel)
     return [f"init {config.init}: {difference}" for difference in start.differences(preparation)]
 
 

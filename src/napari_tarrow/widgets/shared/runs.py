@@ -49,6 +49,8 @@ class ModelFacts:
         Time steps of the training.
     channels, features, frames : int
         Of a movie it takes, of its embedding, of a sequence.
+    channel : int or None
+        The one that it takes of movies that have several.
     projection_head : str
     """
 
@@ -59,12 +61,13 @@ class ModelFacts:
     channels: int = 1
     features: int = 0
     frames: int = 2
+    channel: int | None = None
     projection_head: str = ""
 
     def misfit(self, channels: int) -> str | None:
         """Say what to do where a movie has other channels than the model takes; 0 is one channel, as in the options."""
         there = max(1, channels)
-        if self.channels == there:
+        if self.channels == there or (self.channel is not None and self.channel < there):
             return None
         one = self.channels == 1
         advice = "Right click on the layer, Split Stack, and choose one part." if one else "Choose another."
@@ -186,8 +189,13 @@ def _facts(path: Path, kwargs: dict[str, Any], training: dict[str, Any]) -> Mode
     epochs = training.get("epochs")
     if isinstance(epochs, int):
         words[-1] += f", {epochs} epoch{'s' * (epochs != 1)}"
+    channel = training.get("channel")
+    if type(channel) is not int:
+        channel = None
+    else:
+        words.append(f"channel {channel} alone")
     head = str(kwargs.get("projection_head", "minimal_batchnorm"))
-    return ModelFacts(path, "; ".join(words) + ".", None, known, channels, features, frames, head)
+    return ModelFacts(path, "; ".join(words) + ".", None, known, channels, features, frames, channel, head)
 
 
 _NUMBERS = (("n_features", 16), ("n_input_channels", 1), ("n_frames", 2))  # defaults of TimeArrowNet

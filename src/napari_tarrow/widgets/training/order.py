@@ -142,7 +142,7 @@ class OrderPanel(QWidget):
         if not values["init"] or facts is None or facts.problem:
             return
         start = model_facts(values["init"])
-        if not start.problem and (misfit := start.misfit(values["channels"])):
+        if not start.problem and (misfit := start.misfit(values["channels"] if values["channel"] is None else 1)):
             raise UserError(misfit)
 
     def _propose(self) -> None:

@@ -125,7 +125,9 @@ def file_of(path: str | None, movie: Movie, config: TrainConfig, *, exact: bool 
     if not path or not Path(path).exists():
         return None
     try:
-        found, own = (open_movie(one, channels=config.channels, axes=config.axes) for one in (path, movie))
+        found, own = (
+            open_movie(one, channels=config.channels, channel=config.channel, axes=config.axes) for one in (path, movie)
+        )
         same = found.shape == own.shape and bool((found.frame_numbers == own.frame_numbers).all())
         for whole in (False, True) if exact else ():  # a few frames first: they mostly tell
             same = same and fingerprint(found, whole=whole) == fingerprint(own, whole=whole)

@@ -85,7 +85,9 @@ def _preparation(preparation: Preparation) -> str:
     told = ["x > 0 in place of intensities" if preparation.binarize else _SCALING[preparation.normalize]]
     if preparation.subsample > 1:
         told.append(f"blocks of {_square(preparation.subsample)} pixels averaged")
-    if preparation.channels:
+    if preparation.channel is not None:
+        told.append(f"channel {preparation.channel} alone")
+    elif preparation.channels:
         told.append(f"the first {_count(preparation.channels, 'channel')}")
     if preparation.z != "max":
         told.append("the mean along Z" if preparation.z == "mean" else f"slice {preparation.z} along Z")

@@ -1,0 +1,76 @@
+"""One channel of a movie with several goes the whole way as the movie of that channel alone does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+import zarr
+
+from napari_tarrow.commands.attribute import main as attribute
+from napari_tarrow.commands.embed import main as embed
+from napari_tarrow.commands.info import main as info
+from napari_tarrow.commands.train import main as train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+CHANNELS = np.random.default_rng(0).integers(0, 4000, (12, 2, 32, 36)).astype(np.uint16)  # TCYX
+TINY = "--preset interactive --backbone simple --size 16 --epochs 1 --train_samples_per_epoch 4 --batchsize 2 --delta 1"
+TINY += " --val_samples_per_epoch 2 --device cpu --precision 32 --num_workers 0 --timestamp no --tensorboard no"
+
+
+@pytest.fixture
+def movies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite(tmp_path / "both.tif", CHANNELS, imagej=True, metadata={"axes": "TCYX"})
+    tifffile.imwrite(tmp_path / "second.tif", CHANNELS[:, 1], metadata={"axes": "TYX"})
+    return tmp_path
+
+
+def trained(movie: str, name: str, *more: str) -> str:
+    assert train(["--input_train", movie, "--name", name, *TINY.split(), *more]) == 0
+    return f"runs/{name}_backbone_simple"
+
+
+def embedded(run: str, movie: str, name: str, *more: str) -> np.ndarray:
+    assert embed([run, movie, "-o", name, "--device", "cpu", *more]) == 0
+    return np.asarray(zarr.open_array(f"{name}/0", mode="r")[...])
+
+
+def test_training_and_use(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained("both.tif", "of_both", "--channel", "1")
+    assert "uint16, channel 1 alone." in capsys.readouterr().out
+    assert yaml.safe_load((movies / run / "run.yaml").read_text())["preparation"]["channel"] == 1
+    other = trained("second.tif", "of_second")
+    ours, alone = embedded(run, "both.tif", "a.zarr"), embedded(other, "second.tif", "b.zarr")
+    np.testing.assert_array_equal(ours, alone)
+    assert "Note: Channel 1 is taken alone." in capsys.readouterr().out
+    np.testing.assert_array_equal(embedded(run, "second.tif", "c.zarr"), alone)
+    assert "Note: It has one channel, so channel 1 changes nothing." in capsys.readouterr().out
+    first = embedded(run, "both.tif", "d.zarr", "--channels", "1")
+    np.testing.assert_array_equal(first, embedded(run, "both.tif", "e.zarr", "--channel", "0"))
+    assert not np.array_equal(first, ours)
+    assert "Note: channel is 0 instead of 1, which the model was trained with." in capsys.readouterr().out
+    assert attribute([run, "both.tif", "-o", "maps", "--device", "cpu"]) == 0
+    assert info([run]) == 0
+    assert "channel 1 alone" in capsys.readouterr().out
+
+
+def test_weights_of_another_channel_are_a_start(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained("both.tif", "first", "--channel", "1")
+    trained("second.tif", "next", "--init", run)
+    assert "instead of" not in capsys.readouterr().out
+
+
+def test_what_is_wrong_is_told(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train(["--input_train", "both.tif", *TINY.split(), "--channel", "2"]) == 2
+    assert "both.tif has 2 channels, numbered 0 to 1, and channel is 2" in capsys.readouterr().err
+    assert train(["--input_train", "both.tif", *TINY.split()]) == 2
+    assert "Give channels 2 for all of them, or channel 0 to 1 for one (--channel 0)." in capsys.readouterr().err
+    assert not (movies / "runs").exists() or not list((movies / "runs").iterdir())
