@@ -1,8 +1,14 @@
-"""Tables of all options, made from their one description whenever the docs are built."""
+"""Tables of all options, made from their one description, in `options.md`.
+
+    python docs/options.py
+
+writes them anew; the tests say where they are not what the code has.
+"""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from napari_tarrow.engine.config import AttributeConfig, EmbedConfig, TrainConfig
@@ -13,12 +19,17 @@ if TYPE_CHECKING:
     from napari_tarrow.engine.options import Options
 
 SETS: dict[str, type[Options]] = {"train": TrainConfig, "embed": EmbedConfig, "attribute": AttributeConfig}
+PAGE = Path(__file__).with_suffix(".md")
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def with_tables(source: str) -> str:
-    """Put the tables in their places in a page: where it says ``<!-- options of train -->``."""
-    return re.sub(r"<!-- options of (\w+) -->", lambda found: tables(SETS[found[1]]), source)
+    """Put the tables in their places in a page: between ``<!-- options of train -->`` and ``<!-- end -->``."""
+
+    def filled(found: re.Match[str]) -> str:
+        return f"{found[1]}\n\n{tables(SETS[found[2]])}\n{found[3]}"
+
+    return re.sub(r"(<!-- options of (\w+) -->).*?(<!-- end -->)", filled, source, flags=re.DOTALL)
 
 
 def tables(options: type[Options]) -> str:
@@ -83,3 +94,7 @@ def _written(value: Any) -> str:
     if isinstance(value, tuple | list):
         return " ".join(map(_written, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
