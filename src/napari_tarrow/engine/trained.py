@@ -71,6 +71,8 @@ def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> Trai
         return TrainedModel(network, preparation, min(config.deltas), config, folder)
     values = read_yaml(arguments) if arguments.is_file() else {}
     known: dict[str, Any] = {name: values[name] for name in asdict(Preparation()) if name in values}
+    if (inputs := network.config["n_input_channels"]) > 1:
+        known.setdefault("channels", inputs)
     delta = values.get("delta") or [1]
     deltas = delta if isinstance(delta, list) else [delta]
     if not all(type(one) is int and one > 0 for one in deltas):

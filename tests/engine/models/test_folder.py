@@ -200,3 +200,9 @@ def test_a_device_that_is_not_there_is_a_sentence(folder, monkeypatch):
         TimeArrowNet.from_folder(folder, map_location="cuda")
     with pytest.raises(UserError, match="device is 'gpu'; it should be auto, cpu"):
         read_trained(folder, device="gpu")
+
+
+@pytest.mark.parametrize(("inputs", "channels"), [(1, 0), (3, 3)])
+def test_channels_that_no_file_tells_are_those_of_the_network(inputs, channels, tmp_path):
+    write_model(tmp_path, TimeArrowNet("simple", n_features=2, n_input_channels=inputs))
+    assert read_trained(tmp_path).preparation.channels == channels
