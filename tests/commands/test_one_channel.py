@@ -50,9 +50,9 @@ def test_training_and_use(movies: Path, capsys: pytest.CaptureFixture[str]) -> N
     other = trained("second.tif", "of_second")
     ours, alone = embedded(run, "both.tif", "a.zarr"), embedded(other, "second.tif", "b.zarr")
     np.testing.assert_array_equal(ours, alone)
-    assert "Note: Channel 1 is taken alone." in capsys.readouterr().out
+    assert "Note: It is read as channel 1 alone." in capsys.readouterr().out
     np.testing.assert_array_equal(embedded(run, "second.tif", "c.zarr"), alone)
-    assert "Note: It has one channel, so channel 1 changes nothing." in capsys.readouterr().out
+    assert "Note: It is read as 1 channel (channel 1 changes nothing)." in capsys.readouterr().out
     first = embedded(run, "both.tif", "d.zarr", "--channels", "1")
     np.testing.assert_array_equal(first, embedded(run, "both.tif", "e.zarr", "--channel", "0"))
     assert not np.array_equal(first, ours)
@@ -60,6 +60,9 @@ def test_training_and_use(movies: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert attribute([run, "both.tif", "-o", "maps", "--device", "cpu"]) == 0
     assert info([run]) == 0
     assert "channel 1 alone" in capsys.readouterr().out
+    assert embed([other, "both.tif", "-o", "b.zarr", "--device", "cpu", "--channel", "0"]) == 2
+    assert "b.zarr" in (said := capsys.readouterr().err)
+    assert "None" not in said
 
 
 def test_weights_of_another_channel_are_a_start(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,4 +76,30 @@ def test_what_is_wrong_is_told(movies: Path, capsys: pytest.CaptureFixture[str])
     assert "both.tif has 2 channels, numbered 0 to 1, and channel is 2" in capsys.readouterr().err
     assert train(["--input_train", "both.tif", *TINY.split()]) == 2
     assert "Give channels 2 for all of them, or channel 0 to 1 for one (--channel 0)." in capsys.readouterr().err
+    assert "None" not in capsys.readouterr().out
     assert not (movies / "runs").exists() or not list((movies / "runs").iterdir())
+
+
+def test_a_network_of_both_channels_takes_no_single_one(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained("both.tif", "both", "--channels", "2")
+    assert embed([run, "both.tif", "-o", "a.zarr", "--device", "cpu", "--channel", "1"]) == 2
+    assert "takes 2 channels, and channel 1 asks for 1 channel. Leave channel out" in capsys.readouterr().err
+
+
+def test_labels_with_channels_are_told(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained("second.tif", "second")
+    capsys.readouterr()
+    words = "second.tif -o a.zarr --device cpu --labels both.tif --table objects.csv"
+    assert embed([run, *words.split()]) == 2
+    assert "The labels both have several channels. Give labels with one." in capsys.readouterr().err
+
+
+def test_axes_other_than_those_of_the_training_are_told(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tifffile.imwrite(movies / "unnamed.tif", np.ascontiguousarray(CHANNELS.swapaxes(0, 1)))
+    run = trained("unnamed.tif", "run", "--axes", "CTYX", "--channel", "1")
+    capsys.readouterr()
+    assert embed([run, "unnamed.tif", "-o", "a.zarr", "--device", "cpu"]) == 0
+    said = "Note: Its axes are not taken for CTYX, as in training, but as the file has them (--axes)."
+    assert said in capsys.readouterr().out
+    assert embed([run, "unnamed.tif", "-o", "b.zarr", "--device", "cpu", "--axes", "CTYX"]) == 0
+    assert "axes" not in capsys.readouterr().out

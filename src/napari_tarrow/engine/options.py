@@ -222,3 +222,8 @@ def _without_booleans(value: Any, levels: int = 2) -> Any:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value
+
+
+def said(value: Any) -> Any:
+    """Return the value of an option as sentences name it."""
+    return "none" if value is None else value

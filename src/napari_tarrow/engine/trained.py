@@ -11,6 +11,7 @@ from .files import read_yaml, user_path
 from .models import read_model
 from .models.folder import RUN, check_format
 from .movies import Preparation
+from .options import said
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ class TrainedModel:
         """Say what of a preparation is not as in training, one sentence each."""
         own = asdict(self.preparation)
         return [
-            f"{name} is {_said(value)} instead of {_said(own[name])}, which the model was trained with."
+            f"{name} is {said(value)} instead of {said(own[name])}, which the model was trained with."
             for name, value in asdict(preparation).items()
             if value != own[name]
         ]
@@ -79,10 +80,6 @@ def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> Trai
         raise UserError(f"{arguments}: delta is {delta}, but has to be whole numbers from 1 on.")
     smallest = min(deltas)
     return TrainedModel(network, _preparation(known, arguments), smallest, None, folder)
-
-
-def _said(value: Any) -> Any:
-    return "not given" if value is None else value
 
 
 def _section(path: Path, name: str) -> dict[str, Any]:

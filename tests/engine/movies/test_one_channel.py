@@ -110,3 +110,18 @@ def test_another_channel_than_the_network_wants_is_refused():
     ):
         with pytest.raises(UserError, match=rf"opened with {was}, but channel 1 is wanted\. Open it with channel 1\.$"):
             PreparedMovie(movie, wanted)
+
+
+def test_a_movie_opened_with_another_channel_is_not_taken_for_it():
+    movie = open_movie(COLOURS, channel=1)
+    assert open_movie(movie, channel=1) is movie
+    with pytest.raises(UserError, match=r"was opened with channel 1, and channel is 2\. Open it again\.$"):
+        open_movie(movie, channel=2)
+
+
+@pytest.mark.parametrize("odd", [0, 2])
+@pytest.mark.parametrize("options", [{"channel": 1}, {"channels": 1}])
+def test_grey_pictures_among_colours_are_told(odd, options, tmp_path):
+    Image.fromarray(COLOURS[odd, 0]).save(folder(tmp_path, "png") / f"t{odd}.png")
+    with pytest.raises(UserError, match=r"uint8 with [13] channels?, but t0\.png is uint8 with [31] channels?\. Save"):
+        open_movie(tmp_path, **options)

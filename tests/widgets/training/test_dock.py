@@ -17,6 +17,8 @@ from qtpy.QtWidgets import QApplication, QMessageBox
 
 from napari_tarrow.engine.config import TrainConfig
 from napari_tarrow.engine.errors import NotEnoughMemoryError, UserError
+from napari_tarrow.engine.files import write_yaml
+from napari_tarrow.engine.models import TimeArrowNet, write_model
 from napari_tarrow.engine.movies import open_prepared
 from napari_tarrow.engine.training import (
     EpochEnded,
@@ -406,6 +408,25 @@ def test_one_channel_of_a_layer_is_learnt_from(qtbot: QtBot, model_folder: Path)
     order = dock.panel.order()
     assert (order.config.channels, order.config.channel) == (3, 2)
     assert open_prepared(order.config, order.movie).shape == (6, 1, 20, 20)
+
+
+def test_a_start_brings_its_channel_and_has_to_fit_what_is_taken(qtbot: QtBot, model_folder: Path) -> None:
+    write_yaml(model_folder / "train_args.yaml", {"channel": 1})
+    viewer = ViewerModel()
+    viewer.add_image(np.zeros((6, 2, 20, 20), np.uint8), axis_labels=("t", "c", "y", "x"))
+    dock = TrainWidget(viewer)
+    qtbot.addWidget(dock)
+    dock.continue_from(model_folder)
+    assert dock.bar.problem.text() == ""
+    assert dock.panel.order().config.channel == 1
+    dock.panel.form.set_values({"channel": None})
+    dock.start()
+    assert dock.bar.problem.text().startswith("The model takes 1 channel and the movie has 2.")
+    write_model(model_folder.parent / "two", TimeArrowNet("unet_16fmaps", n_input_channels=2, symmetric=True))
+    dock.panel.form.set_values({"channel": 0, "init": str(model_folder.parent / "two")})
+    dock.start()
+    assert dock.bar.problem.text().startswith("The model takes 2 channels, and Only channel leaves one. Clear it")
+    assert not dock.run.state.at_work
 
 
 def test_the_pairs_are_counted_at_the_deltas_once_they_are_known(dock: TrainWidget) -> None:

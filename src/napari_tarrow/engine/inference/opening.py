@@ -48,9 +48,10 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
     source = config.movie if source is None else source
     wanted = trained.network.config["n_input_channels"]
     if preparation.taken != wanted:
+        name = "channels" if preparation.channel is None else "channel"
         raise UserError(
-            f"The network in {trained.folder} takes {_count(wanted)}, and channels {preparation.channels} asks for"
-            f" {_count(preparation.taken)}. Leave channels out, or train a network for that."
+            f"The network in {trained.folder} takes {_count(wanted)}, and {name} {getattr(preparation, name)} asks for"
+            f" {_count(preparation.taken)}. Leave {name} out, or train a network for that."
         )
     movie, noticed = _opened(trained, config, source, preparation)
     prepared, notices = PreparedMovie(movie, preparation), trained.differences(preparation) + noticed
@@ -58,8 +59,7 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
     if history and (remark := history.remark):
         notices.append(remark)
     if preparation.channel is not None:
-        nothing = f"It has one channel, so channel {preparation.channel} changes nothing."
-        notices.append(nothing if movie.channel is None else f"Channel {movie.channel} is taken alone.")
+        notices.append(f"It is read as {prepared.channels_in_words}.")
     if slices := said_of_slices(movie.slices, preparation.z):
         notices.append(f"Every frame is {slices}.")
     return prepared, notices
@@ -78,15 +78,20 @@ def _opened(trained: TrainedModel, config: UseConfig, source: Any, preparation: 
             axes=axes,
         )
 
-    try:
-        return opened(config.axes), []
-    except UserError:
-        known = trained.config.axes if trained.config and config.axes is None else None
-        if known is None:
-            raise
+    known = trained.config.axes if trained.config and config.axes is None else None
+    as_trained = None
+    if known is not None:
         with contextlib.suppress(UserError):
-            return opened(known), [f"Its axes are taken for {known}, as in training."]
-        raise
+            as_trained = opened(known)
+    try:
+        movie = opened(config.axes)
+    except UserError:
+        if as_trained is None:
+            raise
+        return as_trained, [f"Its axes are taken for {known}, as in training."]
+    if as_trained and (as_trained.shape, as_trained.slices) != (movie.shape, movie.slices):
+        return movie, [f"Its axes are not taken for {known}, as in training, but as the file has them (--axes)."]
+    return movie, []
 
 
 def _count(channels: int) -> str:

@@ -47,8 +47,8 @@ def open_folder(path: Path, *, channels: Channels = 0, axes: str | None = None) 
     first = _checked_headers(files, channels, inside)
 
     def read(index: int, only: int | None = None) -> Array:
-        picture = read_picture(files[index], channels, inside)
-        _check_alike(files[index], Header(picture.shape, picture.dtype), first, files[0])
+        header, picture = read_picture(files[index], channels, inside)
+        _check_alike(files[index], header, first, files[0])
         return picture if only is None else picture[:, only : only + 1]
 
     letters = "TCYX" if len(first.shape) == 3 else "TCZYX"
@@ -134,15 +134,15 @@ def _check_alike(file: Path, header: Header, first: Header, first_file: Path) ->
     if header.shape[-2:] != first.shape[-2:]:
         size, before = (" x ".join(map(str, one.shape[-2:])) for one in (header, first))
         raise UserError(f"{file.name} is {size}, the frames before it are {before}. Use one movie per folder.")
-    if header.shape != first.shape or header.dtype != first.dtype:
+    if header != first:
         kind, before = map(_kind, (header, first))
         raise UserError(f"{file.name} is {kind}, but {first_file.name} is {before}. Save all frames in the same way.")
 
 
 def _kind(header: Header) -> str:
-    channels, *slices = header.shape[:-2]
+    _, *slices = header.shape[:-2]
     more = f" and {slices[0]} Z slices" if slices else ""
-    return f"{header.dtype} with {channels} channel{'s' * (channels > 1)}{more}"
+    return f"{header.dtype} with {header.channels} channel{'s' * (header.channels > 1)}{more}"
 
 
 def _nothing(path: Path) -> str:

@@ -126,6 +126,10 @@ def _hint(path: Path) -> str:
 def _with_channels(movie: Movie, channels: Channels) -> Movie:
     count = movie.shape[1]
     if isinstance(channels, range):
+        if movie.channel not in (None, channels.start):
+            raise UserError(
+                f"{movie.name} was opened with channel {movie.channel}, and channel is {channels.start}. Open it again."
+            )
         taken = one_channel(movie.name, count, channels)
     elif channels > count:
         raise UserError(

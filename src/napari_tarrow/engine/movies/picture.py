@@ -29,11 +29,23 @@ _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 1, 6: 3}  # colour type to channels; trans
 
 
 class Header(NamedTuple):
-    """Shape ``(C, H, W)`` after the choice of channels, or ``(C, Z, H, W)``, type, and the channel taken alone."""
+    """What a picture is.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        ``(C, H, W)`` after the choice of channels, or ``(C, Z, H, W)``.
+    dtype : numpy.dtype
+    channels : int
+        How many there are in the file.
+    channel : int or None
+        The one that is taken alone, where there are others.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    channel: int | None = None
+    channels: int
+    channel: int | None
 
 
 def read_header(path: Path, channels: Channels, axes: str | None = None) -> Header:
@@ -55,10 +67,10 @@ def read_header(path: Path, channels: Channels, axes: str | None = None) -> Head
     return _guarded(path, channels, axes, decode=False)[0]
 
 
-def read_picture(path: Path, channels: Channels, axes: str | None = None) -> Array:
+def read_picture(path: Path, channels: Channels, axes: str | None = None) -> tuple[Header, Array]:
     """Read a picture in its shape, stored type and native byte order; all else as in `read_header`."""
     header, block = _guarded(path, channels, axes, decode=True)
-    return np.ascontiguousarray(block, dtype=header.dtype)
+    return header, np.ascontiguousarray(block, dtype=header.dtype)
 
 
 def _guarded(path: Path, channels: Channels, axes: str | None, *, decode: bool) -> tuple[Header, Array]:
@@ -76,7 +88,8 @@ def _guarded(path: Path, channels: Channels, axes: str | None, *, decode: bool) 
         raise UserError(
             f"{path.name} is damaged, or no picture. Copy it again from its source, or remove it from the folder."
         ) from error
-    return Header(layout.stored_shape, dtype.newbyteorder("="), layout.only_channel), block
+    header = Header(layout.stored_shape, dtype.newbyteorder("="), layout.length("C"), layout.only_channel)
+    return header, block
 
 
 def _tif(path: Path, channels: Channels, given: str | None, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:

@@ -115,6 +115,15 @@ class PreparedMovie:
         return n_frames, channels, height // step, width // step
 
     @property
+    def channels_in_words(self) -> str:
+        """Which channels are taken, and whether the choice of one has found nothing to choose from."""
+        if self.movie.channel is not None:
+            return f"channel {self.movie.channel} alone"
+        count, wanted = self.movie.shape[1], self.preparation.channel
+        said = f"{count} channel{'s' * (count > 1)}"
+        return said if wanted is None else f"{said} (channel {wanted} changes nothing)"
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """Type of the stored frames."""
         if self.preparation.subsample > 1 or self._offset:

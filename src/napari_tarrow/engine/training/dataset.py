@@ -192,15 +192,11 @@ def _patch_size(config: TrainConfig, movies: Sequence[PreparedMovie]) -> tuple[i
 
 
 def _describe(movie: PreparedMovie) -> str:
-    frames, channels, height, width = movie.movie.shape
-    channel = "1 channel" if channels == 1 else f"{channels} channels"
-    if movie.movie.channel is not None:
-        channel = f"channel {movie.movie.channel} alone"
-    elif movie.preparation.channel is not None:
-        channel += f" (channel {movie.preparation.channel} changes nothing)"
+    frames, _, height, width = movie.movie.shape
     numbers = movie.movie.frame_numbers
     missing = int(numbers[-1] - numbers[0] + 1) - frames
     gaps = f", {missing} frame number{'s' * (missing > 1)} missing" if missing else ""
     slices = said_of_slices(movie.movie.slices, movie.preparation.z)
+    channels = f"{movie.channels_in_words}{f', {slices}' if slices else ''}"
     size = f"{frames} frames of {height} x {width}"
-    return f"Movie {movie.movie.name}: {size}, {movie.movie.dtype}, {channel}{f', {slices}' if slices else ''}{gaps}."
+    return f"Movie {movie.movie.name}: {size}, {movie.movie.dtype}, {channels}{gaps}."

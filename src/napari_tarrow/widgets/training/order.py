@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -142,7 +142,15 @@ class OrderPanel(QWidget):
         if not values["init"] or facts is None or facts.problem:
             return
         start = model_facts(values["init"])
-        if not start.problem and (misfit := start.misfit(values["channels"] if values["channel"] is None else 1)):
+        if start.problem:
+            return
+        if values["channel"] is not None and start.channels > 1:
+            raise UserError(
+                f"The model takes {start.channels} channels, and Only channel leaves one. Clear it, or choose another"
+                " model."
+            )
+        own = replace(start, channel=None)  # which channel the run takes is for the form to say
+        if misfit := own.misfit(1 if values["channel"] is not None else values["channels"]):
             raise UserError(misfit)
 
     def _propose(self) -> None:

@@ -14,6 +14,7 @@ from ...engine.files import read_yaml, user_path, write_yaml
 from ...engine.movies import fingerprint, open_movie
 from ...engine.options import read_options
 from ..shared.editors import written
+from ..shared.runs import model_facts
 
 if TYPE_CHECKING:
     from ...engine.movies import Movie
@@ -101,7 +102,7 @@ def check_movie(folder: Path, movie: Movie) -> None:
 
 
 def network_of(folder: Path) -> dict[str, Any]:
-    """Return the options with which a run begins as a model folder, ours or the reference's, ends.
+    """Return the options with which a run begins as a model folder, ours or the reference's, ends: network and channel.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def network_of(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} holds no model: it has no {path.name}. Choose the folder of a run.")
     kwargs = read_yaml(path)
     found = {name: kwargs[key] for name, key in NETWORK_ARGUMENTS.items() if key in kwargs}
-    return {"init": str(folder), **found}
+    return {"init": str(folder), **found, "channel": model_facts(folder).channel}
 
 
 def file_of(path: str | None, movie: Movie, config: TrainConfig, *, exact: bool = False) -> str | None:

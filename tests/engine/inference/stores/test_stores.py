@@ -177,7 +177,7 @@ def test_while_one_is_filled_no_other_process_writes_into_it(settings: dict[str,
         ({"grid": "network"}, "with grid movie, and grid is network now"),
         ({"model": "other"}, "with another model. Choose another output, or give --overwrite to replace it"),
         ({"movie": "other"}, "with another movie."),
-        ({"new": 3}, "with new None, and new is 3 now"),
+        ({"new": 3}, "with new none, and new is 3 now"),
     ],
 )
 def test_other_settings_are_refused_with_the_one_that_differs(

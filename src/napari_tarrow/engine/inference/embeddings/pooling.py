@@ -147,13 +147,18 @@ def _of_frames(labels: Movie, numbers: NDArray[np.int64]) -> Movie:
 
 
 def _opened(source: Any, axes: str | None) -> Movie:
+    if isinstance(source, Movie):
+        return source
     try:
-        return open_movie(source)
+        labels = open_movie(source, channel=0)
     except UserError:
         if axes:
             with contextlib.suppress(UserError):
                 return open_movie(source, axes=axes.upper().replace("C", ""))
         raise
+    if labels.channel is not None:
+        raise UserError(f"The labels {labels.name} have several channels. Give labels with one.")
+    return labels
 
 
 def read_labels(labels: Movie, index: int) -> Array:

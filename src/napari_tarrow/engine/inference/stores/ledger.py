@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
 from ...files import writing
+from ...options import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,8 +72,10 @@ class Ledger:
         wanted = plain(settings)
         for name in (*wanted, *self.settings):
             old, new = self.settings.get(name), wanted.get(name)
+            if old != new and name in _DIGESTS:
+                return f"with another {name}"
             if old != new:
-                return f"with another {name}" if name in _DIGESTS else f"with {name} {old}, and {name} is {new} now"
+                return f"with {name} {said(old)}, and {name} is {said(new)} now"
         return None
 
     def _append(self, line: str) -> None:
