@@ -80,6 +80,15 @@ def test_what_is_wrong_is_told(movies: Path, capsys: pytest.CaptureFixture[str])
     assert not (movies / "runs").exists() or not list((movies / "runs").iterdir())
 
 
+def test_channels_that_are_scaled_together_are_told(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "Note: normalize frame scales all channels together, as published"
+    trained("both.tif", "together", "--channels", "2", "--normalize", "frame")
+    assert said in capsys.readouterr().out
+    trained("both.tif", "each", "--channels", "2")
+    trained("both.tif", "one", "--channel", "0", "--normalize", "frame")
+    assert said not in capsys.readouterr().out
+
+
 def test_a_network_of_both_channels_takes_no_single_one(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = trained("both.tif", "both", "--channels", "2")
     assert embed([run, "both.tif", "-o", "a.zarr", "--device", "cpu", "--channel", "1"]) == 2

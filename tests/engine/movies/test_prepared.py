@@ -41,7 +41,7 @@ def test_a_prepared_frame_is_the_stored_one_minus_low_by_span(mode):
     movie = prepared(textured(), normalize=mode)
     rows = movie.normalization()
 
-    assert rows.shape == (12, 2)
+    assert rows.shape == (12, 2, 1)
     assert rows.dtype == np.float32
     assert movie.stored(3).dtype == movie.dtype == np.uint16
     expected = (movie.stored(3).astype(np.float32) - rows[3, 0]) / rows[3, 1]
@@ -67,7 +67,7 @@ def test_movie_takes_the_percentiles_of_all_frames_together(dtype):
     rows = prepared(pixels, normalize="movie").normalization()
 
     low, high = np.percentile(pixels[:, ::8, ::8].astype(np.float64), (1, 99.8))
-    np.testing.assert_allclose(rows, np.tile([low, high - low], (5, 1)), rtol=1e-6, atol=1e-4)
+    np.testing.assert_allclose(rows, np.tile([[low], [high - low]], (5, 1, 1)), rtol=1e-6, atol=1e-4)
 
 
 def test_movie_keeps_a_bounded_sample_of_reals(monkeypatch):
@@ -89,6 +89,42 @@ def test_smooth_ignores_one_bright_frame_where_frame_does_not():
 
     np.testing.assert_allclose(smooth, np.repeat(smooth[:1], 30, axis=0), rtol=1e-5)
     assert frame[14, 1] > 10 * frame[13, 1]
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+@pytest.mark.parametrize("mode", ["channel", "movie", "smooth"])
+def test_each_channel_is_scaled_by_itself(mode, dtype):
+    bright = textured(dtype=np.float64) * 10 + 20000
+    both = np.stack([bright.astype(dtype), textured(seed=1, dtype=dtype)], 1)
+
+    whole = prepared(both, channels=2, normalize=mode)
+    rows = whole.normalization()
+
+    for channel in range(2):
+        alone = prepared(both[:, channel], normalize=mode)
+        np.testing.assert_array_equal(rows[..., channel], alone.normalization()[..., 0])
+        np.testing.assert_array_equal(whole.frame(3)[channel], alone.frame(3)[0])
+        np.testing.assert_array_equal(whole.by_frame().frame(3)[channel], alone.by_frame().frame(3)[0])
+
+
+def test_one_channel_is_scaled_as_its_frame():
+    rows = [prepared(textured(), normalize=mode).normalization() for mode in ("frame", "channel")]
+
+    np.testing.assert_array_equal(*rows)
+
+
+def test_frame_scales_all_channels_together_as_published():
+    rows = prepared(np.stack([textured(), textured() + 20000], 1), channels=2).normalization()
+
+    np.testing.assert_array_equal(rows[..., 0], rows[..., 1])
+
+
+def test_a_channel_that_shows_nothing_is_zero_however_its_grey_value_moves():
+    dark = np.broadcast_to(np.arange(12, dtype=np.uint16)[:, None, None] ** 2, textured().shape)
+    movie = prepared(np.stack([dark, textured()], 1), channels=2, normalize="smooth")
+
+    assert all((movie.frame(index)[0] == 0).all() for index in range(12))
+    assert movie.frame(5)[1].std() > 0.1
 
 
 @pytest.mark.parametrize("mode", ["frame", "movie", "smooth"])
@@ -154,7 +190,7 @@ def test_binarise_gives_zeros_and_ones_and_their_means_over_blocks():
     whole, halved = prepared(pixels, binarize=True), prepared(pixels, binarize=True, subsample=2)
 
     assert whole.dtype == whole.stored(0).dtype == np.uint8
-    np.testing.assert_array_equal(whole.normalization(), [[0, 1]] * 3)
+    np.testing.assert_array_equal(whole.normalization(), [[[0], [1]]] * 3)
     np.testing.assert_array_equal(whole.frame(1)[0], pixels[1] > 0)
     np.testing.assert_array_equal(halved.frame(1)[0, :, 0], [1, 0.5, 0, 0])
 

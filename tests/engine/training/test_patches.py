@@ -92,8 +92,9 @@ def test_a_movie_larger_than_memory_is_kept_on_disk(monkeypatch: pytest.MonkeyPa
         assert np.allclose(store.frame(2).numpy(), movie.frame(2), atol=1e-6)
 
 
-def test_a_plain_patch_is_a_crop_of_every_channel() -> None:
-    movie = prepared(noise((4, 2, 20, 24)))
+@pytest.mark.parametrize("normalize", ["frame", "channel", "movie", "smooth"])
+def test_a_plain_patch_is_a_crop_of_every_channel(normalize: str) -> None:
+    movie = prepared(noise((4, 2, 20, 24)) * np.array([1, 50], np.float32)[:, None, None], normalize=normalize)
     with stored(movie) as store:
         places = Places(np.array([[0, 2], [1, 3]]), np.array([3, 4]), np.array([5, 8]))
         cut = patches(store, places, 16, still(2)).numpy()

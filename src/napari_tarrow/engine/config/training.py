@@ -118,10 +118,10 @@ class TrainConfig(Options):
         title="Frame numbers",
         group=MOVIE,
     )
-    normalize: Literal["frame", "movie", "smooth"] = option(
+    normalize: Literal["frame", "channel", "movie", "smooth"] = option(
         "frame",
-        "Scale intensities by percentiles of each frame, of the whole movie, or of each frame smoothed over time"
-        " (use movie or smooth where a few cells fill the view).",
+        "Scale intensities by percentiles of each frame (all channels together), of each of its channels, or of each"
+        " channel in the whole movie or smoothed over time (use these two where a few cells fill the view).",
         title="Normalise",
         group=MOVIE,
     )

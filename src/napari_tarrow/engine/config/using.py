@@ -45,7 +45,7 @@ class UseConfig(Options):
         title="Z slices",
         group=MOVIE,
     )
-    normalize: Literal["frame", "movie", "smooth"] | None = option(
+    normalize: Literal["frame", "channel", "movie", "smooth"] | None = option(
         None, "How intensities are scaled; without it, as in training.", title="Normalise", group=MOVIE
     )
     subsample: int | None = option(

@@ -1,4 +1,4 @@
-"""Two numbers per frame, `low` and `span`, so that ``(x - low) / span`` is what a network is fed."""
+"""Two numbers per frame and channel, `low` and `span`, so that ``(x - low) / span`` is what a network is fed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
     Rows = NDArray[np.float32]
 
-Normalize = Literal["frame", "movie", "smooth"]
+Normalize = Literal["frame", "channel", "movie", "smooth"]
 
 LOW, HIGH = 1.0, 99.8  # percentiles
 STEP = 8  # they are taken over every 8th pixel along every axis, channels too
@@ -52,6 +52,11 @@ def frame_statistics(frame: Array) -> Statistics:
     return Statistics(low, high, smallest, largest, grid)
 
 
+def looked_at(frame: Array, mode: Normalize) -> list[Statistics]:
+    """Return the statistics of every channel of a frame, or one for all where `mode` scales them together."""
+    return [frame_statistics(part) for part in ([frame] if mode == "frame" else np.split(frame, len(frame)))]
+
+
 def normalization_rows(
     mode: Normalize,
     read: Callable[[int], Array],
@@ -59,12 +64,13 @@ def normalization_rows(
     dtype: np.dtype[Any],
     frame_bytes: int = 0,
 ) -> tuple[Rows, bool]:
-    """Look at every frame once and find ``(T, 2)`` float32 of `low` and `span`, and whether all frames are constant.
+    """Look at every frame once and find `low` and `span` of it, and whether all frames are constant.
 
     Parameters
     ----------
     mode
-        ``frame``: each frame by itself. ``movie``: all frames together. ``smooth``: each by itself, smoothed over time.
+        ``frame``: each frame by itself, all channels together. The others take each channel by itself: ``channel`` in
+        each frame, ``movie`` in all frames together, ``smooth`` in each frame, smoothed over time.
     read
         Index to frame; called from several threads, which do not change the result.
     frame_numbers : (T,) int64
@@ -72,31 +78,50 @@ def normalization_rows(
         Of the frames.
     frame_bytes
         Size of a frame: few large ones are read at a time.
+
+    Returns
+    -------
+    rows : (T, 2, C) float32
+        `low` and `span`; C is 1 where one scale is all channels'.
+    constant : bool
     """
     n_frames = len(frame_numbers)
     threads = max(1, min(THREADS, os.cpu_count() or 1, AHEAD // max(1, frame_bytes)))
-    values = _Values(dtype, n_frames) if mode == "movie" else None
-    looks = np.empty((n_frames, 4))
-    for index, look in enumerate(_streamed(lambda index: frame_statistics(read(index)), range(n_frames), threads)):
-        looks[index] = look[:4]
-        if values:
-            values.add(look.grid)
-    low, high, smallest, largest = looks.T
-    if values:
-        start, end = values.percentiles()
+
+    looks: list[list[tuple[float, ...]]] = []
+    values: list[_Values] = []
+    for channels in _streamed(lambda index: looked_at(read(index), mode), range(n_frames), threads):
+        looks.append([channel[:4] for channel in channels])
+        if mode == "movie":
+            values = values or [_Values(dtype, n_frames) for _ in channels]
+            for counted, channel in zip(values, channels, strict=True):
+                counted.add(channel.grid)
+    low, high, smallest, largest = np.moveaxis(np.array(looks, np.float64), 2, 0)
+    for number, counted in enumerate(values):
+        start, end = counted.percentiles()
         if start == end:
-            start, end = smallest.min(), largest.max()
-        low, high = np.full(n_frames, start), np.full(n_frames, end)
-    elif mode == "smooth":
-        span = smoothed(high - low, frame_numbers)
-        low = smoothed(low, frame_numbers)
-        high = low + span
+            start, end = smallest[:, number].min(), largest[:, number].max()
+        low[:, number], high[:, number] = start, end
+    if mode == "smooth":
+        low, high = _smoothed(low, high, frame_numbers)
     return rows(low, high), bool((smallest == largest).all())
 
 
 def rows(low: NDArray[np.float64], high: NDArray[np.float64]) -> Rows:
-    """Turn two percentiles per frame into `low` and `span`, ``(T, 2)``."""
+    """Turn two percentiles per frame and channel, (T, C), into `low` and `span`, ``(T, 2, C)``."""
     return np.stack([low, high - low + EPSILON], axis=1).astype(np.float32)
+
+
+def _smoothed(
+    low: NDArray[np.float64], high: NDArray[np.float64], frame_numbers: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Smooth the percentiles of every channel, (T, C), over time, but those of channels that show nothing at all."""
+    low, high = low.copy(), high.copy()
+    for channel in np.flatnonzero((low < high).any(0)):
+        span = smoothed(high[:, channel] - low[:, channel], frame_numbers)
+        low[:, channel] = smoothed(low[:, channel], frame_numbers)
+        high[:, channel] = low[:, channel] + span
+    return low, high
 
 
 class _Values:
@@ -131,7 +156,9 @@ class _Values:
         return float(low), float(high)
 
 
-def _streamed(look: Callable[[int], Statistics], indices: Sequence[int], threads: int) -> Iterator[Statistics]:
+def _streamed(
+    look: Callable[[int], list[Statistics]], indices: Sequence[int], threads: int
+) -> Iterator[list[Statistics]]:
     """Look at frames in threads, a few ahead; results come in order."""
     ahead = 4 * threads
     with ThreadPoolExecutor(threads, thread_name_prefix="movie") as pool:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import UserError
 from ..numbers import whole_number
 from .movie import CHANNEL, CHANNELS
-from .normalization import Normalize, frame_statistics, normalization_rows, rows
+from .normalization import Normalize, looked_at, normalization_rows, rows
 from .slices import Slices, checked_slices
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class Preparation:
     Attributes
     ----------
     normalize
-        ``frame``: percentiles of each frame. ``movie``: of the whole movie. ``smooth``: of each, smoothed over time.
+        ``frame``: percentiles of each frame, over all channels together. ``channel``: of each channel of each frame.
+        ``movie``: of each channel of the whole movie. ``smooth``: of each channel of each frame, smoothed over time.
     binarize : bool
         ``x > 0`` instead of normalisation.
     subsample : int
@@ -83,7 +84,7 @@ class Preparation:
 
 
 class PreparedMovie:
-    """Frames ready for a network, and the two parts they are made of: stored frames, and two numbers per frame.
+    """Frames ready for a network, and what they are made of: stored frames, and two numbers for each of their channels.
 
     Parameters
     ----------
@@ -105,7 +106,9 @@ class PreparedMovie:
 
     def by_frame(self) -> PreparedMovie:
         """Return the same movie with each frame normalised by itself: to look at a few without reading them all."""
-        return PreparedMovie(self.movie, replace(self.preparation, normalize="frame"))
+        if self._by_itself:
+            return self
+        return PreparedMovie(self.movie, replace(self.preparation, normalize="channel"))
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -149,17 +152,17 @@ class PreparedMovie:
         return self._reduced(self._whole(index))
 
     def normalization(self, indices: Sequence[int] | None = None) -> NDArray[np.float32]:
-        """`low` and `span` per frame, so that a prepared frame is ``(stored - low) / span``.
+        """`low` and `span` per frame and channel, so that a prepared frame is ``(stored - low) / span``.
 
         Parameters
         ----------
         indices
-            Rows that are wanted; None for all. All are found in one pass through the movie and kept, but for
-            ``normalize="frame"``, where only what is asked for is read.
+            Rows that are wanted; None for all. All are found in one pass through the movie and kept, but where each
+            frame is normalised by itself, and only what is asked for is read.
 
         Returns
         -------
-        (T, 2) or (len(indices), 2) float32
+        (T, 2, C) or (len(indices), 2, C) float32
 
         Raises
         ------
@@ -181,13 +184,13 @@ class PreparedMovie:
         del whole
         prepared = stored.astype(np.float32)
         del stored  # frames may be large: no more copies at a time than needed
-        prepared -= low
-        prepared /= span
+        prepared -= low[:, None, None]
+        prepared /= span[:, None, None]
         return prepared
 
     @property
     def _by_itself(self) -> bool:
-        return self.preparation.binarize or self.preparation.normalize == "frame"
+        return self.preparation.binarize or self.preparation.normalize in ("frame", "channel")
 
     @functools.cached_property
     def _offset(self) -> float:
@@ -224,18 +227,17 @@ class PreparedMovie:
         return np.ascontiguousarray(whole, dtype=self.dtype)
 
     def _some_rows(self, indices: Sequence[int]) -> NDArray[np.float32]:
-        if self.preparation.binarize:
-            return _identity(len(indices))
-        return np.array([self._row(self._whole(int(index))) for index in indices], np.float32).reshape(-1, 2)
+        found = [self._row(self._whole(int(index))) for index in indices]
+        return np.array(found, np.float32).reshape(-1, 2, self.movie.shape[1])
 
     def _row(self, whole: Array) -> NDArray[np.float32]:
-        """`low` and `span` of a frame that is normalised by itself."""
+        """`low` and `span` of a frame that is normalised by itself, (2, C)."""
         if self.preparation.binarize:
             found = _identity(1)
         else:
-            low, high = frame_statistics(whole)[:2]
+            low, high = zip(*(one[:2] for one in looked_at(whole, self.preparation.normalize)), strict=True)
             found = rows(np.array([low]), np.array([high]))
-        row: NDArray[np.float32] = found[0]
+        row: NDArray[np.float32] = self._of_every_channel(found)[0]
         return row
 
     def _all_rows(self) -> NDArray[np.float32]:
@@ -253,7 +255,10 @@ class PreparedMovie:
             raise UserError(
                 f"{self.movie.name} shows nothing: every frame has one grey value{after}. Check how it was saved."
             )
-        return found
+        return self._of_every_channel(found)
+
+    def _of_every_channel(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.broadcast_to(found, (len(found), 2, self.movie.shape[1]))
 
 
 def block_means(frame: Array, step: int) -> NDArray[np.float32]:
@@ -273,7 +278,7 @@ def middle(frame: Array, side: int) -> Array:
 
 
 def _identity(n_frames: int) -> NDArray[np.float32]:
-    return np.tile(np.array([0, 1], dtype=np.float32), (n_frames, 1))
+    return np.tile(np.array([[0], [1]], dtype=np.float32), (n_frames, 1, 1))
 
 
 def _check(movie: Movie, preparation: Preparation) -> None:

@@ -181,7 +181,7 @@ def patches(
     raw.sub_(_column(store.low[places.frames], device)).div_(_column(store.span[places.frames], device))
     if contrast is not None:
         median = store.medians[places.frames]
-        factor = np.broadcast_to(contrast[:, None], median.shape)
+        factor = np.broadcast_to(contrast[:, None, None], median.shape)
         raw.mul_(_column(factor, device)).add_(_column(median * (1 - factor), device))
     if jitter is None:
         return raw
@@ -204,7 +204,9 @@ def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
 
 
 def _column(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    return on_device(values.astype(np.float32, copy=False), device)[:, :, None, None, None]
+    """Put a value for each frame of the batch, (B, K), or for each of its channels, (B, K, C), before its pixels."""
+    of_channels = values if values.ndim == 3 else values[..., None]
+    return on_device(of_channels.astype(np.float32, copy=False), device)[..., None, None]
 
 
 def _bases(store: FrameStore, places: Places) -> np.ndarray:

@@ -96,7 +96,8 @@ def open_footage(
     size, smaller = _patch_size(config, opened)
     summary = [*map(_describe, opened), *seen, *divided, *told]
     summary += [count_clips(config, train, "training"), count_clips(config, val, "validation")]
-    return Footage(config, tuple(opened), train, val, size, tuple(summary), (*smaller, *notices, *too_short))
+    noticed = (*smaller, *_scaled_together(config, opened[0]), *notices, *too_short)
+    return Footage(config, tuple(opened), train, val, size, tuple(summary), noticed)
 
 
 @contextlib.contextmanager
@@ -188,6 +189,15 @@ def _patch_size(config: TrainConfig, movies: Sequence[PreparedMovie]) -> tuple[i
     return side, [
         f"Patches are {side} pixels instead of {config.size}: the frames of {smallest.movie.name} are"
         f" {smallest.shape[2]} x {smallest.shape[3]}."
+    ]
+
+
+def _scaled_together(config: TrainConfig, movie: PreparedMovie) -> list[str]:
+    if config.normalize != "frame" or config.binarize or movie.shape[1] == 1:
+        return []
+    return [
+        "normalize frame scales all channels together, as published: dim ones hardly count beside bright ones."
+        " normalize smooth, movie and channel scale each by itself."
     ]
 
 

@@ -120,7 +120,7 @@ def _first_frames(config: TrainConfig, movies: list[Any] | None, whole: Footage)
     """
     span = (config.clip_frames - 1) * max(config.deltas) + 1
     halves = {"split_train": ((0.0, 0.5),), "split_val": ((0.5, 1.0),), "n_images": 2 * (span + 2)}
-    first = config.model_copy(update={**halves, "normalize": "frame", "frame_numbers": None})
+    first = config.model_copy(update={**halves, "normalize": "channel", "frame_numbers": None})
     try:
         return first, open_footage(first, movies, None)
     except UserError:  # too few frames, or numbers with gaps: then all of them

@@ -45,7 +45,7 @@ class FrameStore:
         Where unsigned values sit in a signed type: the bits that count.
     offsets, heights, widths : (N,) int64
         Where each frame starts, and its size.
-    low, span : (N,) float32
+    low, span : (N, C) float32
         A prepared value is ``(stored - low) / span``.
     channels : int
     place : str
@@ -64,9 +64,12 @@ class FrameStore:
 
     @functools.cached_property
     def medians(self) -> np.ndarray:
-        """Of every prepared frame, about: the level of its background, (N,) float32; reads all frames, once."""
+        """Of every prepared frame and channel, about: the level of its background, (N, C) float32.
+
+        Reads all frames, once.
+        """
         coarse = (self.frame(k)[..., ::_MEDIAN_STEP, ::_MEDIAN_STEP] for k in range(len(self.offsets)))
-        return np.array([np.median(frame.cpu().numpy()) for frame in coarse], np.float32)
+        return np.array([np.median(frame.cpu().numpy(), (1, 2)) for frame in coarse], np.float32)
 
     def read(self, index: torch.Tensor) -> torch.Tensor:
         """Return stored values as float32; `index` holds positions in `values`, of any shape."""
@@ -80,7 +83,8 @@ class FrameStore:
         shape = (self.channels, int(self.heights[number]), int(self.widths[number]))
         start = int(self.offsets[number])
         index = torch.arange(start, start + int(np.prod(shape)), device=self.values.device)
-        return (self.read(index).view(shape) - float(self.low[number])) / float(self.span[number])
+        low, span = (torch.from_numpy(one[number]).to(index.device)[:, None, None] for one in (self.low, self.span))
+        return (self.read(index).view(shape) - low) / span
 
 
 @contextlib.contextmanager

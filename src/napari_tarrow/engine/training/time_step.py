@@ -28,6 +28,7 @@ _SAID_OF_STRANGE = (
 _CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _PAIRS, _SIDE = 8, 1024  # looked at, of each movie: so many pairs, and of large frames their middle
 _BLOCK = 32  # pixels; places with more contrast count for more
+_DIM = 0.1  # of the contrast of the channel with most: one with less says nothing
 _SIGMA = 1.0  # of the smoothing that the noise is not to outweigh
 _NOISE_LEFT = 1 / (4 * np.pi * _SIGMA**2)  # of the variance of white noise, after it
 
@@ -45,6 +46,7 @@ def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool])
 
     What changes is one minus the correlation of the two frames: their squared difference over the sum of their
     variances, within blocks of 32 pixels, summed over blocks and pairs of frames, so that places with contrast decide.
+    Of several channels the one counts that changes most.
     Frames are smoothed by one pixel, and what white noise adds is taken off; its size is the median absolute deviation
     of the diagonal details of the difference (Donoho and Johnstone 1994).
 
@@ -79,24 +81,26 @@ def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool])
 
 
 def _changed(movies: Iterable[PreparedMovie], delta: int) -> float:
-    """Return how much changes over a step, from 0 (nothing) to about 1 (everything)."""
-    change = contrast = 0.0
+    """Return what changes over a step, from 0 (nothing) to about 1 (everything), in the channel that changes most."""
+    change = contrast = np.zeros(1)
     for movie in movies:
         numbers = movie.movie.frame_numbers
         rows = sequences(numbers, range(len(numbers)), 2, delta)
         for row in rows[spread(len(rows), _PAIRS)]:
             one, other = _change_and_contrast(*(middle(movie.frame(int(index)), _SIDE) for index in row))
             change, contrast = change + one, contrast + other
-    return max(0.0, change) / contrast if contrast > 0 else 0.0
+    shows = contrast > _DIM * max(0.0, contrast.max())
+    return float(np.max(change[shows] / contrast[shows], initial=0.0))
 
 
-def _change_and_contrast(first: Array, second: Array) -> tuple[float, float]:
+def _change_and_contrast(first: Array, second: Array) -> tuple[Array, Array]:
+    """Return both for every channel, (C,), without what noise adds."""
     from scipy import ndimage
 
-    noise = _NOISE_LEFT * _noise(second - first)
+    noise = _NOISE_LEFT * _noise(second - first)[:, None, None]
     first, second = (ndimage.gaussian_filter(frame, (0, _SIGMA, _SIGMA)) for frame in (first, second))
     difference = _variance(second - first)
-    return float((difference - noise).sum()), float((_variance(first) + _variance(second) - noise).sum())
+    return (difference - noise).sum((1, 2)), (_variance(first) + _variance(second) - noise).sum((1, 2))
 
 
 def _variance(frame: Array) -> Array:
@@ -106,8 +110,10 @@ def _variance(frame: Array) -> Array:
     return variances
 
 
-def _noise(difference: Array) -> float:
-    """Return the variance of white noise in a difference of frames, which hardly anything else is as fine as."""
+def _noise(difference: Array) -> Array:
+    """Return the variance of white noise in a difference of frames, (C,), which hardly anything else is as fine as."""
     even = difference[:, : difference.shape[1] // 2 * 2, : difference.shape[2] // 2 * 2]
     details = (even[:, ::2, ::2] - even[:, 1::2, ::2] - even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 2
-    return float((np.median(np.abs(details - np.median(details))) / 0.6745) ** 2)
+    middles = np.median(details, (1, 2), keepdims=True)
+    deviations: Array = np.median(np.abs(details - middles), (1, 2))
+    return (deviations / 0.6745) ** 2

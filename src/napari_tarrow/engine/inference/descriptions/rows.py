@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SCALING = {
     "frame": "intensities scaled by percentiles of each frame",
+    "channel": "intensities scaled by percentiles of each channel of each frame",
     "movie": "intensities scaled by percentiles of the whole movie",
     "smooth": "intensities scaled by percentiles of each frame, smoothed over time",
 }

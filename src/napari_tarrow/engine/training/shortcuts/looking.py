@@ -77,7 +77,7 @@ class Looked:
 
 @dataclass(frozen=True)
 class _Window:
-    """A sequence of one movie, cut: `frames` (T, C, h, w) float32 prepared; `rows` (T, 2) of the normalisation."""
+    """A sequence of one movie, cut: `frames` (T, C, h, w) float32 prepared; `rows` (T, 2, C) of the normalisation."""
 
     frames: np.ndarray
     rows: np.ndarray
@@ -153,20 +153,21 @@ def _with_drifts(windows: Sequence[_Window]) -> list[_Prepared]:
     if not windows:
         return []
     low, span = np.median([w.rows for w in windows], (0, 1))
-    scales = [(w.rows - [low, 0]) / span for w in windows]  # of prepared values to values that all frames share
+    zero = np.stack([low, np.zeros_like(low)])
+    scales = [(w.rows - zero) / span for w in windows]  # of prepared values to values that all frames share
     steps = np.array([_steps(w.frames, scale) for w, scale in zip(windows, scales, strict=True)])
     going, found = lasting(steps), []
     shift = going[..., 2:4]
     shift[...] = np.where(shift.any(-1, keepdims=True), steps[..., 2:4], 0)  # measured well, and stages move in jumps
     for window, rate, scale, step in zip(windows, going, scales, steps, strict=True):
-        drift = _drift(rate, scale)
+        drift = _drift(rate, scale.mean(-1))  # one for all channels
         level, crowding = _crowding(drift.put(torch.from_numpy(window.frames), KINDS, -1))
         found.append(_Prepared(window, drift, step.sum(0), level, crowding))
     return found
 
 
 def _steps(frames: np.ndarray, scale: np.ndarray) -> list[np.ndarray]:
-    shared = [frame * span + low for frame, (low, span) in zip(frames, scale, strict=True)]
+    shared = [frame * span + low for frame, (low, span) in zip(frames, scale[..., None, None], strict=True)]
     return [steps_between(first, last) for first, last in pairwise(shared)]
 
 
