@@ -133,3 +133,13 @@ def test_what_is_estimated_fits_tiny_frames_too(height, width):
 
 def test_the_smallest_radius_is_said_to_be_a_bound():
     assert [radius_in_words(radius) for radius in (9.44, 4.0)] == ["about 9.4 pixels", "4 pixels or less"]
+
+
+@pytest.mark.parametrize("bright", [1, 100])
+@pytest.mark.parametrize("place", [0, 1])
+def test_of_several_channels_the_one_counts_in_which_most_changes(place, bright):
+    frames = discs(12)
+    still = bright * np.repeat(discs(4, count=60)[:1], 3, axis=0)
+    both = np.stack([frames, still] if place == 0 else [still, frames], 1)
+    alone = object_radius(PreparedMovie(open_movie(frames), Preparation("channel")))
+    assert object_radius(PreparedMovie(open_movie(both, channels=2), Preparation("channel", channels=2))) == alone

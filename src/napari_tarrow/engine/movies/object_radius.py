@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import UserError
+from .contrast import change_and_contrast
 from .prepared import block_means, middle
 from .sequences import spread
 
@@ -44,7 +45,8 @@ def object_radii(movie: PreparedMovie) -> Radii:
     autocorrelation at lag 0 is that which lags 1 and 2 point at, which leaves out noise and hot pixels. In phase
     contrast a cell is dark and bright side by side, and its intensity reaches no farther than its halo is wide:
     what the smoothed contrast, whatever its sign, reaches beyond the equally smoothed intensity is added. A colony
-    of dark cells with a bright halo looks the same, and counts as one object; its details are cells.
+    of dark cells with a bright halo looks the same, and counts as one object; its details are cells. Of several
+    channels the one counts in which most changes.
 
     Returns
     -------
@@ -52,13 +54,23 @@ def object_radii(movie: PreparedMovie) -> Radii:
         Pixels of the movie (not of the subsampled frames), within sensible bounds. Details, what intensity alone says,
         are no larger than objects.
     """
-    count, _, height, width = movie.shape
-    found = (_radii(middle(movie.frame(int(index)), _SIDE).mean(0)) for index in spread(count, _FRAMES))
+    count, channels, height, width = movie.shape
+    looked_at = spread(count, _FRAMES)
+    channel = 0 if channels == 1 else _liveliest(movie, looked_at)
+    found = (_radii(middle(movie.frame(int(index)), _SIDE)[channel]) for index in looked_at)
     known = [radii for radii in found if radii is not None]
     step = movie.preparation.subsample
     largest = max(_SMALLEST, _LARGEST * step * min(height, width))
     medians = step * np.median(known, axis=0) if known else (_SMALLEST, _SMALLEST)
     return Radii(*np.clip(medians, _SMALLEST, largest).tolist())
+
+
+def _liveliest(movie: PreparedMovie, indices: NDArray[np.int64]) -> int:
+    """Return the channel in which most changes from these frames to the next."""
+    change = np.zeros(movie.shape[1])
+    for index in indices[indices < movie.shape[0] - 1]:
+        change += change_and_contrast(*(middle(movie.frame(int(one)), _SIDE) for one in (index, index + 1)))[0]
+    return int(change.argmax())
 
 
 def fitting_radius(movie: PreparedMovie, radius: float) -> float:

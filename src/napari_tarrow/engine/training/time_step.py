@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..movies import sequences, spread
-from ..movies.prepared import block_means, middle
+from ..movies.contrast import change_and_contrast
+from ..movies.prepared import middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,10 +28,7 @@ _SAID_OF_STRANGE = (
 )
 _CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _PAIRS, _SIDE = 8, 1024  # looked at, of each movie: so many pairs, and of large frames their middle
-_BLOCK = 32  # pixels; places with more contrast count for more
 _DIM = 0.1  # of the contrast of the channel with most: one with less says nothing
-_SIGMA = 1.0  # of the smoothing that the noise is not to outweigh
-_NOISE_LEFT = 1 / (4 * np.pi * _SIGMA**2)  # of the variance of white noise, after it
 
 
 class TimeStep(NamedTuple):
@@ -45,7 +43,7 @@ def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool])
     """Choose the smallest time step over which enough changes for the order to be told.
 
     What changes is one minus the correlation of the two frames: their squared difference over the sum of their
-    variances, within blocks of 32 pixels, summed over blocks and pairs of frames, so that places with contrast decide.
+    variances, within blocks, summed over blocks and pairs of frames, so that places with contrast decide.
     Of several channels the one counts that changes most.
     Frames are smoothed by one pixel, and what white noise adds is taken off; its size is the median absolute deviation
     of the diagonal details of the difference (Donoho and Johnstone 1994).
@@ -87,33 +85,7 @@ def _changed(movies: Iterable[PreparedMovie], delta: int) -> float:
         numbers = movie.movie.frame_numbers
         rows = sequences(numbers, range(len(numbers)), 2, delta)
         for row in rows[spread(len(rows), _PAIRS)]:
-            one, other = _change_and_contrast(*(middle(movie.frame(int(index)), _SIDE) for index in row))
+            one, other = change_and_contrast(*(middle(movie.frame(int(index)), _SIDE) for index in row))
             change, contrast = change + one, contrast + other
     shows = contrast > _DIM * max(0.0, contrast.max())
     return float(np.max(change[shows] / contrast[shows], initial=0.0))
-
-
-def _change_and_contrast(first: Array, second: Array) -> tuple[Array, Array]:
-    """Return both for every channel, (C,), without what noise adds."""
-    from scipy import ndimage
-
-    noise = _NOISE_LEFT * _noise(second - first)[:, None, None]
-    first, second = (ndimage.gaussian_filter(frame, (0, _SIGMA, _SIGMA)) for frame in (first, second))
-    difference = _variance(second - first)
-    return (difference - noise).sum((1, 2)), (_variance(first) + _variance(second) - noise).sum((1, 2))
-
-
-def _variance(frame: Array) -> Array:
-    """Return the variances within blocks."""
-    block = min(_BLOCK, *frame.shape[1:])
-    variances: Array = block_means(frame**2, block) - block_means(frame, block) ** 2
-    return variances
-
-
-def _noise(difference: Array) -> Array:
-    """Return the variance of white noise in a difference of frames, (C,), which hardly anything else is as fine as."""
-    even = difference[:, : difference.shape[1] // 2 * 2, : difference.shape[2] // 2 * 2]
-    details = (even[:, ::2, ::2] - even[:, 1::2, ::2] - even[:, ::2, 1::2] + even[:, 1::2, 1::2]) / 2
-    middles = np.median(details, (1, 2), keepdims=True)
-    deviations: Array = np.median(np.abs(details - middles), (1, 2))
-    return (deviations / 0.6745) ** 2
