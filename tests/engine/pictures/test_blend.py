@@ -22,6 +22,17 @@ def test_channels_are_averaged():
     np.testing.assert_allclose(picture, 0.5)
 
 
+def test_each_channel_is_shown_in_its_own_contrast():
+    ramp = np.linspace(0, 1, 100).reshape(10, 10)
+    both = np.stack([ramp, 5000 + 1000 * ramp[:, ::-1]])
+
+    low, high = contrast(np.stack([both, both]))
+
+    assert low.shape == high.shape == (2, 1, 1)
+    np.testing.assert_allclose(grey(both), grey(both, (low, high)), atol=0.01)
+    np.testing.assert_allclose(grey(both), (grey(both[0]) + grey(both[1])) / 2, atol=0.01)
+
+
 def test_a_few_hot_pixels_do_not_darken_the_rest():
     image = np.linspace(0, 1, 10_000)
     image[:3] = 1000

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    Limits = tuple[NDArray[np.float32], NDArray[np.float32]]
+
 OUTSIDE = 0.88  # grey of pixels outside the image (NaN): neither black nor white, so that nobody takes it for signal
 
 
-def contrast(images: ArrayLike) -> tuple[float, float]:
-    """Return the intensities to show as black and white: percentiles 1 and 99.8 of all finite values."""
+def contrast(images: ArrayLike) -> Limits:
+    """Return the intensities to show as black and white, percentiles 1 and 99.8 of all finite values of a channel.
+
+    Parameters
+    ----------
+    images : (H, W) or (..., C, H, W)
+
+    Returns
+    -------
+    low, high : (C, 1, 1) float32
+    """
     values = np.asarray(images)
+    channels = np.moveaxis(values, -3, 0) if values.ndim > 2 else values[None]
+    low, high = np.array([_limits(channel) for channel in channels], np.float32).T[..., None, None]
+    return low, high
+
+
+def _limits(values: NDArray[Any]) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     if not values.size:
         return 0.0, 1.0
@@ -22,14 +39,24 @@ def contrast(images: ArrayLike) -> tuple[float, float]:
     return float(low), float(high) if high > low else float(low) + 1.0
 
 
-def grey(image: ArrayLike, limits: tuple[float, float] | None = None) -> NDArray[np.float32]:
+def one_plane(image: ArrayLike, limits: Limits | None = None) -> NDArray[np.float32]:
+    """Return a picture, (H, W) or (C, H, W), as one plane: channels, scaled from black 0 to white 1, averaged."""
+    channels = np.asarray(image, np.float32)
+    channels = channels[None] if channels.ndim == 2 else channels
+    low, high = limits or contrast(channels)
+    span = np.where(np.equal(high, low), 1, np.subtract(high, low))
+    plane: NDArray[np.float32] = ((channels - low) / span).mean(0)
+    return plane
+
+
+def grey(image: ArrayLike, limits: Limits | None = None) -> NDArray[np.float32]:
     """Return a grey picture.
 
     Parameters
     ----------
     image : (H, W) or (C, H, W)
-        Channels are averaged; NaN is outside the image.
-    limits : two floats
+        Channels are averaged, each in its own contrast; NaN is outside the image.
+    limits : two arrays, (C, 1, 1)
         Intensities shown as black and white; without them, `contrast` of the image.
 
     Returns
@@ -37,12 +64,8 @@ def grey(image: ArrayLike, limits: tuple[float, float] | None = None) -> NDArray
     (H, W, 3) float32
         Between 0 and 1.
     """
-    plane = np.asarray(image, np.float32)
-    if plane.ndim == 3:
-        plane = plane.mean(0)
-    low, high = limits or contrast(plane)
-    shown = np.clip((plane - low) / (high - low), 0, 1)
-    shown = np.where(np.isnan(plane), np.float32(OUTSIDE), shown)
+    plane = one_plane(image, limits)
+    shown = np.where(np.isnan(plane), np.float32(OUTSIDE), np.clip(plane, 0, 1))
     return np.repeat(shown[..., None], 3, axis=-1).astype(np.float32)
 
 
@@ -57,7 +80,7 @@ def brightest(maps: ArrayLike) -> float:
 
 
 def blended(
-    image: ArrayLike, map: ArrayLike, limits: tuple[float, float] | None = None, top: float | None = None
+    image: ArrayLike, map: ArrayLike, limits: Limits | None = None, top: float | None = None
 ) -> NDArray[np.float32]:
     """Return an image blended half and half with a map in the colours of magma.
 

@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .blend import one_plane
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from .blend import Limits
 
 SMALLEST, LARGEST = 480, 800  # pixels of the longer side: smaller movies are enlarged, larger ones reduced
 _OPACITY, _DARKEST = 0.8, 0.3  # of the map where it is strongest; of its colours, so that weak places are seen, too
@@ -35,13 +39,13 @@ class OverlayPainter:
     ----------
     size : (H, W)
         Of the movie's frames.
-    limits : two floats
+    limits : two arrays, (C, 1, 1)
         Intensities shown as black and white.
     top : float
         The value of a map that is shown strongest.
     """
 
-    def __init__(self, size: tuple[int, int], limits: tuple[float, float], top: float) -> None:
+    def __init__(self, size: tuple[int, int], limits: Limits, top: float) -> None:
         longer = max(size)
         self.zoom = min(LARGEST / longer, max(1.0, round(SMALLEST / longer)))
         self.size = max(1, round(size[0] * self.zoom)), max(1, round(size[1] * self.zoom))
@@ -59,16 +63,13 @@ class OverlayPainter:
         Parameters
         ----------
         image : (H, W) or (C, H, W)
-            Channels are averaged.
+            Channels are averaged, each in its own contrast.
         map : (H, W)
             Its negative values are not shown.
         text : str
             Written into the upper left corner.
         """
-        low, high = self._limits
-        plane = np.asarray(image, np.float32)
-        grey = self._resized(plane.mean(0) if plane.ndim == 3 else plane)
-        grey = np.clip((grey - low) / ((high - low) or 1), 0, 1)
+        grey = np.clip(self._resized(one_plane(image, self._limits)), 0, 1)
         strength = np.zeros_like(grey) if map is None else np.clip(self._resized(map) / (self._top or 1), 0, 1)
         picture = (255 * mixed(grey, strength) + 0.5).astype(np.uint8)
         return self._written(picture, rings, text)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...movies import Movie
+    from ...pictures.blend import Limits
     from .events import Event
 
     Map = NDArray[np.float32]
@@ -105,7 +106,7 @@ def _rings(movie: Movie, events: Sequence[Event], radius: float) -> dict[int, li
     return rings
 
 
-def _limits(movie: Movie) -> tuple[float, float]:
+def _limits(movie: Movie) -> Limits:
     looks = np.unique(np.linspace(0, len(movie) - 1, _LOOKS).astype(int))
     step = _step(movie.shape[2:])
     return contrast(np.stack([movie.frame(int(index))[:, ::step, ::step].astype(np.float32) for index in looks]))
