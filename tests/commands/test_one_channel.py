@@ -81,7 +81,7 @@ def test_what_is_wrong_is_told(movies: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_channels_that_are_scaled_together_are_told(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said = "Note: normalize frame scales all channels together, as published"
+    said = "Note: normalize frame scales all channels as the first, as published"
     trained("both.tif", "together", "--channels", "2", "--normalize", "frame")
     assert said in capsys.readouterr().out
     trained("both.tif", "each", "--channels", "2")

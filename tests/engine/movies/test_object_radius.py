@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
@@ -135,11 +136,13 @@ def test_the_smallest_radius_is_said_to_be_a_bound():
     assert [radius_in_words(radius) for radius in (9.44, 4.0)] == ["about 9.4 pixels", "4 pixels or less"]
 
 
+@pytest.mark.parametrize("beside", ["still", "noise"])
 @pytest.mark.parametrize("bright", [1, 100])
 @pytest.mark.parametrize("place", [0, 1])
-def test_of_several_channels_the_one_counts_in_which_most_changes(place, bright):
-    frames = discs(12)
-    still = bright * np.repeat(discs(4, count=60)[:1], 3, axis=0)
+def test_of_several_channels_the_one_counts_in_which_most_changes_but_not_all(place, bright, beside):
+    frames = np.stack([np.roll(discs(12)[0], 4 * t, axis=1) for t in range(3)])
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=frames.shape), (0, 1, 1)).astype(np.float32)
+    still = bright * (noise if beside == "noise" else np.repeat(discs(4, count=60)[:1], 3, axis=0))
     both = np.stack([frames, still] if place == 0 else [still, frames], 1)
     alone = object_radius(PreparedMovie(open_movie(frames), Preparation("channel")))
     assert object_radius(PreparedMovie(open_movie(both, channels=2), Preparation("channel", channels=2))) == alone

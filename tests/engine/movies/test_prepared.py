@@ -119,6 +119,20 @@ def test_frame_scales_all_channels_together_as_published():
     np.testing.assert_array_equal(rows[..., 0], rows[..., 1])
 
 
+@pytest.mark.parametrize("every", [3, 10])
+def test_a_channel_that_is_recorded_now_and_then_is_scaled_as_it_is_then(every):
+    pixels = textured(n=40)
+    rare = np.full_like(pixels, 100)
+    rare[::every] = pixels[::every]
+
+    movie = prepared(np.stack([pixels, rare], 1), channels=2, normalize="smooth")
+
+    frames = np.stack([movie.frame(index) for index in range(40)])
+    assert abs(frames).max() < 10
+    lit = abs(frames[::every, 0] - frames[::every, 1])
+    assert np.median(lit) < 0.1  # smoothed over other frames
+
+
 def test_a_channel_that_shows_nothing_is_zero_however_its_grey_value_moves():
     dark = np.broadcast_to(np.arange(12, dtype=np.uint16)[:, None, None] ** 2, textured().shape)
     movie = prepared(np.stack([dark, textured()], 1), channels=2, normalize="smooth")

@@ -33,6 +33,16 @@ def test_each_channel_is_shown_in_its_own_contrast():
     np.testing.assert_allclose(grey(both), (grey(both[0]) + grey(both[1])) / 2, atol=0.01)
 
 
+def test_what_one_channel_has_beyond_its_limits_hides_no_other():
+    ramp = np.linspace(0, 1, 100).reshape(10, 10)
+    limits = contrast(np.stack([np.zeros((10, 10)), ramp]))
+
+    shown = grey(np.stack([np.full((10, 10), 5000.0), ramp]), limits)[..., 0]
+
+    assert shown.min() >= 0.5
+    assert shown.max() - shown.min() > 0.45
+
+
 def test_a_few_hot_pixels_do_not_darken_the_rest():
     image = np.linspace(0, 1, 10_000)
     image[:3] = 1000

@@ -43,18 +43,20 @@ def test_a_still_movie_of_noise_gets_the_longest_usable_step() -> None:
     assert ["no clip of delta 8 fits" in notice for notice in step.notices] == [True]
 
 
-@pytest.mark.parametrize("beside", ["still", "noise", "slow"])
+@pytest.mark.parametrize("beside", ["still", "noise", "slow", "correlated noise", "now and then"])
 def test_the_channel_that_changes_most_decides(beside: str) -> None:
     """Whatever its brightness, and whatever shows nothing beside it."""
-    fast = drifting(2.0)
+    fast = drifting(0.5)
     other = {
         "still": drifting(0.0),
         "noise": np.random.default_rng(1).normal(size=fast.shape).astype(np.float32),
-        "slow": drifting(0.25),
+        "slow": drifting(0.125),
+        "correlated noise": ndimage.gaussian_filter(np.random.default_rng(1).normal(size=fast.shape), (0, 1, 1)),
+        "now and then": np.where(np.arange(len(fast)) % 5 == 0, 1, 0)[:, None, None] * fast,
     }[beside]
     for channels in ((fast, 100 * other), (100 * other, fast)):
-        movie = open_movie(np.stack(channels, 1), channels=2)
-        assert choose_delta([PreparedMovie(movie, Preparation("movie", channels=2))], lambda _: True).delta == 1
+        movie = open_movie(np.stack(channels, 1).astype(np.float32), channels=2)
+        assert choose_delta([PreparedMovie(movie, Preparation("channel", channels=2))], lambda _: True).delta == 4
 
 
 def test_white_noise_gives_a_step() -> None:

@@ -120,8 +120,8 @@ class TrainConfig(Options):
     )
     normalize: Literal["frame", "channel", "movie", "smooth"] = option(
         "frame",
-        "Scale intensities by percentiles of each frame (all channels together), of each of its channels, or of each"
-        " channel in the whole movie or smoothed over time (use these two where a few cells fill the view).",
+        "Scale intensities by percentiles of each frame (all channels as the first), of each of its channels, or of"
+        " each channel in the whole movie or smoothed over time (use these two where a few cells fill the view).",
         title="Normalise",
         group=MOVIE,
     )

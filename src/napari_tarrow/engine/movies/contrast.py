@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
+STRANGE = 0.8  # of the contrast changes: so little stays alike that objects are hardly known again
+_DIM = 0.1  # of the contrast of the channel with most: one with less says nothing
 _BLOCK = 32  # pixels; places with more contrast count for more
 _SIGMA = 1.0  # of the smoothing that the noise is not to outweigh
 _NOISE_LEFT = 1 / (4 * np.pi * _SIGMA**2)  # of the variance of white noise, after it
@@ -31,6 +33,19 @@ def change_and_contrast(first: Array, second: Array) -> tuple[Array, Array]:
     first, second = (ndimage.gaussian_filter(frame, (0, _SIGMA, _SIGMA)) for frame in (first, second))
     difference = _variance(second - first)
     return (difference - noise).sum((1, 2)), (_variance(first) + _variance(second) - noise).sum((1, 2))
+
+
+def liveliest(change: NDArray[np.floating], contrast: NDArray[np.floating]) -> tuple[int, float]:
+    """Return the channel of whose contrast most changes, and the share, from what `change_and_contrast` gave.
+
+    Channels with little contrast do not count, nor, beside others, those in which nothing stays alike: noise, or what
+    is recorded only now and then.
+    """
+    shows = contrast > _DIM * max(0.0, float(contrast.max()))
+    share = np.where(shows, np.clip(change, 0, None) / np.where(shows, contrast, 1), 0)
+    telling = share < STRANGE
+    channel = int(np.where(telling, share, -1).argmax() if (telling & shows).any() else share.argmax())
+    return channel, float(share[channel])
 
 
 def _variance(frame: Array) -> Array:

@@ -115,12 +115,17 @@ def rows(low: NDArray[np.float64], high: NDArray[np.float64]) -> Rows:
 def _smoothed(
     low: NDArray[np.float64], high: NDArray[np.float64], frame_numbers: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Smooth the percentiles of every channel, (T, C), over time, but those of channels that show nothing at all."""
+    """Smooth the percentiles of every channel, (T, C), over the times at which it shows something.
+
+    A channel may be recorded only now and then: frames in which it is blank take what lies between those around them.
+    """
     low, high = low.copy(), high.copy()
     for channel in np.flatnonzero((low < high).any(0)):
-        span = smoothed(high[:, channel] - low[:, channel], frame_numbers)
-        low[:, channel] = smoothed(low[:, channel], frame_numbers)
-        high[:, channel] = low[:, channel] + span
+        lit = low[:, channel] < high[:, channel]
+        there = frame_numbers[lit]
+        span = smoothed((high[:, channel] - low[:, channel])[lit], there)
+        low[:, channel] = np.interp(frame_numbers, there, smoothed(low[lit, channel], there))
+        high[:, channel] = low[:, channel] + np.interp(frame_numbers, there, span)
     return low, high
 
 

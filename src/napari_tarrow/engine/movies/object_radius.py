@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import UserError
-from .contrast import change_and_contrast
+from .contrast import change_and_contrast, liveliest
 from .prepared import block_means, middle
 from .sequences import spread
 
@@ -56,7 +56,7 @@ def object_radii(movie: PreparedMovie) -> Radii:
     """
     count, channels, height, width = movie.shape
     looked_at = spread(count, _FRAMES)
-    channel = 0 if channels == 1 else _liveliest(movie, looked_at)
+    channel = 0 if channels == 1 else _channel_to_measure(movie, looked_at)
     found = (_radii(middle(movie.frame(int(index)), _SIDE)[channel]) for index in looked_at)
     known = [radii for radii in found if radii is not None]
     step = movie.preparation.subsample
@@ -65,12 +65,13 @@ def object_radii(movie: PreparedMovie) -> Radii:
     return Radii(*np.clip(medians, _SMALLEST, largest).tolist())
 
 
-def _liveliest(movie: PreparedMovie, indices: NDArray[np.int64]) -> int:
+def _channel_to_measure(movie: PreparedMovie, indices: NDArray[np.int64]) -> int:
     """Return the channel in which most changes from these frames to the next."""
-    change = np.zeros(movie.shape[1])
+    change = contrast = np.zeros(movie.shape[1])
     for index in indices[indices < movie.shape[0] - 1]:
-        change += change_and_contrast(*(middle(movie.frame(int(one)), _SIDE) for one in (index, index + 1)))[0]
-    return int(change.argmax())
+        one, other = change_and_contrast(*(middle(movie.frame(int(at)), _SIDE) for at in (index, index + 1)))
+        change, contrast = change + one, contrast + other
+    return liveliest(change, contrast)[0]
 
 
 def fitting_radius(movie: PreparedMovie, radius: float) -> float:

@@ -34,7 +34,7 @@ class Preparation:
     Attributes
     ----------
     normalize
-        ``frame``: percentiles of each frame, over all channels together. ``channel``: of each channel of each frame.
+        ``frame``: percentiles of each frame, all channels as the first. ``channel``: of each channel of each frame.
         ``movie``: of each channel of the whole movie. ``smooth``: of each channel of each frame, smoothed over time.
     binarize : bool
         ``x > 0`` instead of normalisation.

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    Limits = tuple[NDArray[np.float32], NDArray[np.float32]]
+    Limits = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 OUTSIDE = 0.88  # grey of pixels outside the image (NaN): neither black nor white, so that nobody takes it for signal
 
@@ -23,11 +23,11 @@ def contrast(images: ArrayLike) -> Limits:
 
     Returns
     -------
-    low, high : (C, 1, 1) float32
+    low, high : (C, 1, 1) float64
     """
     values = np.asarray(images)
     channels = np.moveaxis(values, -3, 0) if values.ndim > 2 else values[None]
-    low, high = np.array([_limits(channel) for channel in channels], np.float32).T[..., None, None]
+    low, high = np.array([_limits(channel) for channel in channels]).T[..., None, None]
     return low, high
 
 
@@ -40,12 +40,16 @@ def _limits(values: NDArray[Any]) -> tuple[float, float]:
 
 
 def one_plane(image: ArrayLike, limits: Limits | None = None) -> NDArray[np.float32]:
-    """Return a picture, (H, W) or (C, H, W), as one plane: channels, scaled from black 0 to white 1, averaged."""
+    """Return a picture, (H, W) or (C, H, W), as one plane, black 0 and white 1: channels are scaled and averaged.
+
+    Several are clipped first, or what one of them has beyond its limits would hide the others.
+    """
     channels = np.asarray(image, np.float32)
     channels = channels[None] if channels.ndim == 2 else channels
     low, high = limits or contrast(channels)
     span = np.where(np.equal(high, low), 1, np.subtract(high, low))
-    plane: NDArray[np.float32] = ((channels - low) / span).mean(0)
+    scaled = (channels - low) / span
+    plane: NDArray[np.float32] = (scaled[0] if len(scaled) == 1 else np.clip(scaled, 0, 1).mean(0)).astype(np.float32)
     return plane
 
 

@@ -196,8 +196,8 @@ def _scaled_together(config: TrainConfig, movie: PreparedMovie) -> list[str]:
     if config.normalize != "frame" or config.binarize or movie.shape[1] == 1:
         return []
     return [
-        "normalize frame scales all channels together, as published: dim ones hardly count beside bright ones."
-        " normalize smooth, movie and channel scale each by itself."
+        "normalize frame scales all channels as the first, as published: much brighter or dimmer ones are hardly learnt"
+        " from. normalize smooth, movie and channel scale each by itself."
     ]
 
 

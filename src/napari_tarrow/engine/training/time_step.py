@@ -7,28 +7,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..movies import sequences, spread
-from ..movies.contrast import change_and_contrast
+from ..movies.contrast import STRANGE, change_and_contrast, liveliest
 from ..movies.prepared import middle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from numpy.typing import NDArray
-
     from ..movies import PreparedMovie
-
-    Array = NDArray[np.float32]
 
 # Measured (docs/experiments.md): what changes less than this from one frame to the other is not learnt within minutes.
 _ENOUGH = 0.08
-_STRANGE = 0.8  # so little stays alike that objects are hardly known again
 _SAID_OF_STRANGE = (
     "From one frame to the next the picture becomes nearly another: objects move by their own size or more, and what"
     " happens to one of them is hardly seen. Divisions may not be found; record more often if you can."
 )
 _CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _PAIRS, _SIDE = 8, 1024  # looked at, of each movie: so many pairs, and of large frames their middle
-_DIM = 0.1  # of the contrast of the channel with most: one with less says nothing
 
 
 class TimeStep(NamedTuple):
@@ -61,7 +55,7 @@ def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool])
     """
     delta, changed = 1, _changed(movies, 1)
     first = changed
-    notices = [_SAID_OF_STRANGE] if first >= _STRANGE else []
+    notices = [_SAID_OF_STRANGE] if first >= STRANGE else []
     for longer in _CANDIDATES:
         if changed >= _ENOUGH:
             break
@@ -87,5 +81,4 @@ def _changed(movies: Iterable[PreparedMovie], delta: int) -> float:
         for row in rows[spread(len(rows), _PAIRS)]:
             one, other = change_and_contrast(*(middle(movie.frame(int(index)), _SIDE) for index in row))
             change, contrast = change + one, contrast + other
-    shows = contrast > _DIM * max(0.0, contrast.max())
-    return float(np.max(change[shows] / contrast[shows], initial=0.0))
+    return liveliest(change, contrast)[1]

@@ -150,15 +150,17 @@ def _opened(source: Any, axes: str | None) -> Movie:
     if isinstance(source, Movie):
         return source
     try:
-        labels = open_movie(source, channel=0)
+        return open_movie(source)
     except UserError:
         if axes:
             with contextlib.suppress(UserError):
                 return open_movie(source, axes=axes.upper().replace("C", ""))
-        raise
-    if labels.channel is not None:
-        raise UserError(f"The labels {labels.name} have several channels. Give labels with one.")
-    return labels
+        first = None
+        with contextlib.suppress(UserError):
+            first = open_movie(source, channel=0)
+        if first is None or first.channel is None:
+            raise
+    raise UserError(f"The labels {first.name} have several channels. Give labels with one.")
 
 
 def read_labels(labels: Movie, index: int) -> Array:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .report import ShortcutReport
 
 _PAIRS = 40  # at most, of all movies together
+_PLAUSIBLE = 1e3  # times more or less than the median: beyond, a channel is blank in some frames
 _SIDE = 128  # pixels of the part of a frame that is looked at, or two patches
 
 
@@ -160,10 +161,16 @@ def _with_drifts(windows: Sequence[_Window]) -> list[_Prepared]:
     shift = going[..., 2:4]
     shift[...] = np.where(shift.any(-1, keepdims=True), steps[..., 2:4], 0)  # measured well, and stages move in jumps
     for window, rate, scale, step in zip(windows, going, scales, steps, strict=True):
-        drift = _drift(rate, scale.mean(-1))  # one for all channels
+        drift = _drift(rate, _of_lit_channels(scale))
         level, crowding = _crowding(drift.put(torch.from_numpy(window.frames), KINDS, -1))
         found.append(_Prepared(window, drift, step.sum(0), level, crowding))
     return found
+
+
+def _of_lit_channels(scale: np.ndarray) -> np.ndarray:
+    """Return one scale for all channels, (T, 2), of those, (T, 2, C), that are not blank in any frame."""
+    lit = ((scale[:, 1] > 1 / _PLAUSIBLE) & (scale[:, 1] < _PLAUSIBLE)).all(0)
+    return scale[..., lit].mean(-1) if lit.any() else np.tile([0.0, 1.0], (len(scale), 1))
 
 
 def _steps(frames: np.ndarray, scale: np.ndarray) -> list[np.ndarray]:
