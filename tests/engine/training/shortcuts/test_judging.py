@@ -32,6 +32,21 @@ def test_a_planted_shortcut_is_named_and_no_other(kind: str, watch: Make, plante
     assert len(report.lines) == 3
 
 
+@pytest.mark.parametrize("normalize", ["movie", "channel"])
+@pytest.mark.parametrize("kind", ["drift", "focus"])
+def test_a_channel_that_is_mostly_blank_hides_no_shortcut_of_another(
+    kind: str, normalize: str, watch: Make, planted: Make, uses: Make
+) -> None:
+    frames = planted(kind)
+    blank = np.full_like(frames, 100)
+    blank[::5] = 20 * frames[::5]
+    network = uses(kind)
+    feature = network.feature
+    network.feature = lambda x: feature(x[:, :1])
+    report = shortcut_report(network, *watch(np.stack([frames, blank], 1), channels=2, normalize=normalize))
+    assert KINDS[kind] in [finding.kind for finding in report.findings]
+
+
 @pytest.mark.parametrize("movie", ["noise", "still"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_direction_nothing_is_claimed(kind: str, movie: str, watch: Make, planted: Make, uses: Make) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .report import ShortcutReport
 
 _PAIRS = 40  # at most, of all movies together
-_PLAUSIBLE = 1e3  # times more or less than the median: beyond, a channel is blank in some frames
+_PLAUSIBLE = 1e3  # times the span of the median, or less than that part: beyond, a channel is blank in some frames
 _SIDE = 128  # pixels of the part of a frame that is looked at, or two patches
 
 
@@ -155,22 +155,20 @@ def _with_drifts(windows: Sequence[_Window]) -> list[_Prepared]:
         return []
     low, span = np.median([w.rows for w in windows], (0, 1))
     zero = np.stack([low, np.zeros_like(low)])
-    scales = [(w.rows - zero) / span for w in windows]  # of prepared values to values that all frames share
-    steps = np.array([_steps(w.frames, scale) for w, scale in zip(windows, scales, strict=True)])
+    scales = np.array([(w.rows - zero) / span for w in windows])  # of prepared values to values that all frames share
+    lit = ((scales[:, :, 1] > 1 / _PLAUSIBLE) & (scales[:, :, 1] < _PLAUSIBLE)).all((0, 1))
+    if not lit.any():
+        lit, scales = np.ones_like(lit), np.broadcast_to(np.array([[0.0], [1.0]]), scales.shape)
+    scales = scales[..., lit]
+    steps = np.array([_steps(w.frames[:, lit], scale) for w, scale in zip(windows, scales, strict=True)])
     going, found = lasting(steps), []
     shift = going[..., 2:4]
     shift[...] = np.where(shift.any(-1, keepdims=True), steps[..., 2:4], 0)  # measured well, and stages move in jumps
     for window, rate, scale, step in zip(windows, going, scales, steps, strict=True):
-        drift = _drift(rate, _of_lit_channels(scale))
+        drift = _drift(rate, scale.mean(-1))  # one for all channels
         level, crowding = _crowding(drift.put(torch.from_numpy(window.frames), KINDS, -1))
         found.append(_Prepared(window, drift, step.sum(0), level, crowding))
     return found
-
-
-def _of_lit_channels(scale: np.ndarray) -> np.ndarray:
-    """Return one scale for all channels, (T, 2), of those, (T, 2, C), that are not blank in any frame."""
-    lit = ((scale[:, 1] > 1 / _PLAUSIBLE) & (scale[:, 1] < _PLAUSIBLE)).all(0)
-    return scale[..., lit].mean(-1) if lit.any() else np.tile([0.0, 1.0], (len(scale), 1))
 
 
 def _steps(frames: np.ndarray, scale: np.ndarray) -> list[np.ndarray]:
