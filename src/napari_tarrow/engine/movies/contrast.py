@@ -9,6 +9,8 @@ import numpy as np
 from .prepared import block_means
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     Array = NDArray[np.float32]
@@ -20,7 +22,24 @@ _SIGMA = 1.0  # of the smoothing that the noise is not to outweigh
 _NOISE_LEFT = 1 / (4 * np.pi * _SIGMA**2)  # of the variance of white noise, after it
 
 
-def change_and_contrast(first: Array, second: Array) -> tuple[Array, Array]:
+def liveliest(pairs: Iterable[tuple[Array, Array]]) -> tuple[int, float]:
+    """Return the channel of whose contrast most changes from one prepared frame (C, H, W) to the other, and the share.
+
+    Channels with little contrast do not count, nor, beside others, those in which nothing stays alike: noise, or what
+    is recorded only now and then. Without any pair it is the first, of which nothing changes.
+    """
+    change = contrast = np.zeros(1)
+    for first, second in pairs:
+        one, other = _change_and_contrast(first, second)
+        change, contrast = change + one, contrast + other
+    shows = contrast > _DIM * max(0.0, float(contrast.max()))
+    share = np.where(shows, np.clip(change, 0, None) / np.where(shows, contrast, 1), 0)
+    telling = share < STRANGE
+    channel = int(np.where(telling, share, -1).argmax() if (telling & shows).any() else share.argmax())
+    return channel, float(share[channel])
+
+
+def _change_and_contrast(first: Array, second: Array) -> tuple[Array, Array]:
     """Return how much changes from one prepared frame (C, H, W) to the other, and how much there is to change.
 
     Squared differences, and the sum of the frames' variances, within blocks of 32 pixels, summed over these; (C,) each.
@@ -33,19 +52,6 @@ def change_and_contrast(first: Array, second: Array) -> tuple[Array, Array]:
     first, second = (ndimage.gaussian_filter(frame, (0, _SIGMA, _SIGMA)) for frame in (first, second))
     difference = _variance(second - first)
     return (difference - noise).sum((1, 2)), (_variance(first) + _variance(second) - noise).sum((1, 2))
-
-
-def liveliest(change: NDArray[np.floating], contrast: NDArray[np.floating]) -> tuple[int, float]:
-    """Return the channel of whose contrast most changes, and the share, from what `change_and_contrast` gave.
-
-    Channels with little contrast do not count, nor, beside others, those in which nothing stays alike: noise, or what
-    is recorded only now and then.
-    """
-    shows = contrast > _DIM * max(0.0, float(contrast.max()))
-    share = np.where(shows, np.clip(change, 0, None) / np.where(shows, contrast, 1), 0)
-    telling = share < STRANGE
-    channel = int(np.where(telling, share, -1).argmax() if (telling & shows).any() else share.argmax())
-    return channel, float(share[channel])
 
 
 def _variance(frame: Array) -> Array:

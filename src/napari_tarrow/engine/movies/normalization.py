@@ -69,8 +69,8 @@ def normalization_rows(
     Parameters
     ----------
     mode
-        ``frame``: each frame by itself, all channels together. The others take each channel by itself: ``channel`` in
-        each frame, ``movie`` in all frames together, ``smooth`` in each frame, smoothed over time.
+        ``frame``: each frame by itself, all channels as the first. The others take each channel by itself: ``channel``
+        in each frame, ``movie`` in all frames together, ``smooth`` in each frame, smoothed over time.
     read
         Index to frame; called from several threads, which do not change the result.
     frame_numbers : (T,) int64

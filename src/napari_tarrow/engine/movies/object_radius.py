@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import UserError
-from .contrast import change_and_contrast, liveliest
+from .contrast import liveliest
 from .prepared import block_means, middle
 from .sequences import spread
 
@@ -67,11 +67,8 @@ def object_radii(movie: PreparedMovie) -> Radii:
 
 def _channel_to_measure(movie: PreparedMovie, indices: NDArray[np.int64]) -> int:
     """Return the channel in which most changes from these frames to the next."""
-    change = contrast = np.zeros(movie.shape[1])
-    for index in indices[indices < movie.shape[0] - 1]:
-        one, other = change_and_contrast(*(middle(movie.frame(int(at)), _SIDE) for at in (index, index + 1)))
-        change, contrast = change + one, contrast + other
-    return liveliest(change, contrast)[0]
+    first = indices[indices < movie.shape[0] - 1].tolist()
+    return liveliest((middle(movie.frame(at), _SIDE), middle(movie.frame(at + 1), _SIDE)) for at in first)[0]
 
 
 def fitting_radius(movie: PreparedMovie, radius: float) -> float:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ..movies import sequences, spread
-from ..movies.contrast import STRANGE, change_and_contrast, liveliest
+from ..movies.contrast import STRANGE, liveliest
 from ..movies.prepared import middle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from ..movies import PreparedMovie
+
+    Array = NDArray[np.float32]
 
 # Measured (docs/experiments.md): what changes less than this from one frame to the other is not learnt within minutes.
 _ENOUGH = 0.08
@@ -74,11 +77,12 @@ def choose_delta(movies: Sequence[PreparedMovie], usable: Callable[[int], bool])
 
 def _changed(movies: Iterable[PreparedMovie], delta: int) -> float:
     """Return what changes over a step, from 0 (nothing) to about 1 (everything), in the channel that changes most."""
-    change = contrast = np.zeros(1)
+    return liveliest(_pairs(movies, delta))[1]
+
+
+def _pairs(movies: Iterable[PreparedMovie], delta: int) -> Iterator[tuple[Array, Array]]:
     for movie in movies:
         numbers = movie.movie.frame_numbers
         rows = sequences(numbers, range(len(numbers)), 2, delta)
-        for row in rows[spread(len(rows), _PAIRS)]:
-            one, other = change_and_contrast(*(middle(movie.frame(int(index)), _SIDE) for index in row))
-            change, contrast = change + one, contrast + other
-    return liveliest(change, contrast)[1]
+        for first, second in rows[spread(len(rows), _PAIRS)].tolist():
+            yield middle(movie.frame(first), _SIDE), middle(movie.frame(second), _SIDE)
