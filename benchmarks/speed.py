@@ -260,12 +260,12 @@ def _process(kind: str, source: Path, case: str, precision: str, arguments: argp
 
 
 def _one(kind: str, case: str, precision: str, device: torch.device, arguments: argparse.Namespace) -> dict[str, float]:
-    """Measure whole steps, embedding and maps in this process: the shortest of two, after one to warm up."""
+    """Measure whole steps, then embedding, then maps in this process: the shortest of two, after one to warm up."""
     if kind == "ours":
         work = {"step": Training(case, precision, device, arguments.batchsize).whole, **_using(case, device)}
     else:
         work = _of_reference(case, device, arguments)
-    return {name: min(values) for name, values in in_turns(work, 2, device).items()}
+    return {name: min(in_turns({name: run}, 2, device)[name]) for name, run in work.items()}
 
 
 def _of_reference(case: str, device: torch.device, arguments: argparse.Namespace) -> dict[str, Callable[[], Any]]:
