@@ -602,6 +602,16 @@ def test_one_movie_needs_no_list_and_several_may_be_any_iterable(tiny: Make, mov
         list(train(tiny(), movies=iter([])))
 
 
+def test_a_channel_that_a_movie_was_opened_with_is_the_models(tiny: Make, growing: Any) -> None:
+    both = np.stack([growing[::-1], growing], 1)
+    folder = folder_of(list(train(tiny(epochs=1), movies=open_movie(both, channel=1))))
+    run = yaml.safe_load((folder / "run.yaml").read_text())
+    assert (run["preparation"]["channel"], run["config"]["channel"]) == (1, 1)
+    assert list(resume(folder, movies=open_movie(both, channel=1)))[-1].reason == "done"
+    with pytest.raises(UserError, match="channel 0"):
+        list(resume(folder, movies=open_movie(both, channel=0)))
+
+
 def test_a_run_is_not_gone_on_with_when_any_frame_was_mended(tiny: Make, movie: Path) -> None:
     import tifffile
 

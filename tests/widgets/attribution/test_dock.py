@@ -843,6 +843,25 @@ def test_a_movie_with_channels_gets_map_and_events_in_every_channel(docked, tmp_
     assert viewer.dims.current_step[0] == 3
 
 
+def test_maps_and_events_of_colours_lie_over_them(docked, model_folder, growing, found):
+    from napari_tarrow.engine.files import write_yaml
+
+    write_yaml(model_folder / "train_args.yaml", {"channel": 1})
+    viewer = ViewerModel()
+    colours = np.stack([growing[::-1], growing, growing[::-1]], -1)
+    viewer.add_image(colours, rgb=True, name="cells", scale=(1, 0.5, 0.5))
+    run = docked(viewer, model_folder)
+    assert run.all().startswith("Done")
+    maps, points = viewer.layers["cells evidence"], viewer.layers["cells events"]
+    assert maps.data.shape == growing.shape
+    assert tuple(maps.scale) == tuple(viewer.layers["cells"].scale)
+    assert len(points.data) == len(found)
+    viewer.add_image(growing, name="green")
+    run.dock.movie.list.choose(viewer.layers["green"])
+    assert run.all().startswith("Done")
+    np.testing.assert_array_equal(maps.data, viewer.layers["green evidence"].data)
+
+
 def test_a_model_of_one_channel_takes_it_from_a_movie_with_more(docked, model_folder, growing, found):
     from napari_tarrow.engine.files import write_yaml
 

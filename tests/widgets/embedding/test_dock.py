@@ -326,6 +326,20 @@ def test_channels_of_a_movie_with_channels_lie_behind_them(docked, tmp_path, gro
     assert viewer.layers[COLOURS].data.shape == (2, 12, 24, 28, 4)
 
 
+def test_a_coloured_movie_is_embedded(docked, tmp_path, growing):
+    from napari_tarrow.engine.files import write_yaml
+    from napari_tarrow.engine.models import TimeArrowNet, write_model
+
+    write_model(tmp_path / "three", TimeArrowNet("unet_16fmaps", n_features=4, n_input_channels=3, symmetric=True))
+    write_yaml(tmp_path / "three" / "train_args.yaml", {"channels": 3})
+    viewer = ViewerModel()
+    viewer.add_image(np.stack([growing] * 4, -1), rgb=True, name="cells")
+    run = docked(viewer, tmp_path / "three")
+    assert run.all().startswith("Done")
+    assert viewer.layers[STACK].data.shape == (4, 12, 24, 28)
+    assert viewer.layers[COLOURS].data.shape == (12, 24, 28, 4)
+
+
 def test_in_a_real_viewer_layers_show_frames_as_they_arrive(
     docked, make_napari_viewer_proxy, growing, model_folder, until, slow
 ):

@@ -113,7 +113,8 @@ def test_the_user_may_correct_the_axes():
     ("layer", "axes", "words"),
     [
         (lambda: zeros(20, 8, 9, axis_labels=("z", "y", "x")), None, "has one frame"),
-        (lambda: Image(np.zeros((5, 8, 9, 3), "uint8"), rgb=True, name="cells"), None, "Split RGB"),
+        (lambda: Image(np.zeros((5, 2, 8, 9, 3), "uint8"), rgb=True, name="cells"), None, "Split RGB"),
+        (lambda: Image(np.zeros((8, 9, 3), "uint8"), rgb=True, name="cells"), None, "has one frame"),
         (lambda: zeros(1, 8, 9), None, "has one frame"),
         (lambda: zeros(8, 9), None, "has one frame"),
         (lambda: zeros(2, 2, 2, 2, 8, 9), None, "6 axes"),
@@ -129,6 +130,24 @@ def test_what_is_no_movie_gets_a_sentence_that_says_what_to_do(layer, axes, word
     assert facts.problem.endswith(".")
     assert facts.source is None
     assert facts.frames == 0
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("samples", [3, 4])
+def test_colours_are_channels_and_no_axis_of_the_layer(samples, lazy):
+    frames = np.random.default_rng(0).integers(0, 256, (5, 8, 9, samples), np.uint8)
+    facts = describe_layer(Image(dask.array.from_array(frames) if lazy else frames, rgb=True, name="cells"))
+    assert facts.sentence == "5 frames of 8 x 9, uint8, 3 channels (red, green, blue); 4 pairs at delta 1"
+    assert (facts.axes, facts.stored_axes, facts.shape, facts.channels) == ("TYX", "TYXC", (5, 8, 9), 3)
+    np.testing.assert_array_equal(facts.source.frame(2), np.moveaxis(frames[2, ..., :3], -1, 0))
+
+
+def test_a_file_of_coloured_frames_has_the_axes_of_its_layer(tmp_path):
+    frames = np.zeros((5, 2, 8, 9, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "m.tif", frames, photometric="rgb", metadata={"axes": "TZYXS"})
+    with layer_source(path=str(tmp_path / "m.tif")):
+        facts = describe_layer(Image(frames, rgb=True, name="cells"))
+    assert (facts.axes, facts.stored_axes, facts.source.slices) == ("TZYX", "TZYXC", 2)
 
 
 def test_of_several_levels_the_finest_is_taken():

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.layers._source import Source
+from napari.layers._source import Source, layer_source
 from qtpy.QtWidgets import QApplication, QMessageBox
 
 from napari_tarrow.engine.config import TrainConfig
@@ -346,7 +347,7 @@ def test_a_removed_layer_ends_the_run_and_keeps_it(
     ("shape", "options", "axes", "said"),
     [
         ((3, 5, 20, 20), {}, "CZYX", "one frame"),
-        ((20, 20, 3), {"rgb": True}, "", "colour"),
+        ((20, 20, 3), {"rgb": True}, "", "one frame"),
         ((1, 20, 20), {}, "", "one frame"),
         ((20, 20), {}, "", "one frame"),
     ],
@@ -397,6 +398,19 @@ def test_channels_follow_the_layer(qtbot: QtBot) -> None:
     order = dock.panel.order()
     assert order.config.channels == 3
     assert order.movie.shape == (6, 3, 20, 20)
+
+
+def test_a_coloured_layer_and_its_file_are_one_movie(qtbot: QtBot, tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (6, 20, 20, 4), np.uint8)
+    tifffile.imwrite(tmp_path / "m.tif", frames, photometric="rgb", extrasamples=["unassalpha"])
+    viewer = ViewerModel()
+    with layer_source(path=str(tmp_path / "m.tif")):
+        viewer.add_image(frames, rgb=True)
+    dock = TrainWidget(viewer)
+    qtbot.addWidget(dock)
+    order = dock.panel.order()
+    assert (order.config.channels, order.movie.shape) == (3, (6, 3, 20, 20))
+    assert order.named(exact=True).input_train == (str(tmp_path / "m.tif"),)
 
 
 def test_one_channel_of_a_layer_is_learnt_from(qtbot: QtBot, model_folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UserError
-from ..movies import PreparedMovie, expand_inputs, open_prepared, preparation_of, said_of_slices
+from ..movies import Movie, PreparedMovie, expand_inputs, open_prepared, preparation_of, said_of_slices
 from ..movies.inputs import listed
 from .frames import FrameStore, stored_frames
 from .parts import Chosen, Part, check_parts, count_clips, find_parts, hold_clips, with_splits_that_fit
@@ -84,6 +84,7 @@ def open_footage(
     given_val = config.input_val if val_movies is None else val_movies
     val_sources = train_sources if given_val is None else _sources(config, given_val)
     sources = {_key(source): source for source in (*train_sources, *val_sources)}
+    config = _with_their_channel(config, list(sources.values()))
     opened = [watched(open_prepared(config, source)) for source in sources.values()]
     places = {key: place for place, key in enumerate(sources)}
     chosen = Chosen(*([places[_key(source)] for source in some] for some in (train_sources, val_sources)))
@@ -135,6 +136,14 @@ def _sources(config: TrainConfig, inputs: Any) -> list[Any]:
 def _key(source: Any) -> Any:
     """Tell one movie from another, however its path is written."""
     return Path(source).expanduser().resolve() if isinstance(source, str) else id(source)
+
+
+def _with_their_channel(config: TrainConfig, sources: Sequence[Any]) -> TrainConfig:
+    """Take over which channel movies were opened with, so that the model's later movies are read like them."""
+    own = {source.channel if isinstance(source, Movie) else None for source in sources}
+    if len(own) == 1 and config.channel is None and not config.channels:
+        return config.model_copy(update={"channel": own.pop()})
+    return config
 
 
 def _with_subsample(

@@ -37,6 +37,8 @@ __all__ = [
     "still_there",
 ]
 
+_COLOURS = 3  # red, green, blue: an alpha channel is left out
+
 
 @dataclass(frozen=True)
 class LayerFacts:
@@ -49,7 +51,9 @@ class LayerFacts:
     problem : str or None
         Why it is no movie that can be used, and what to do; None where it is one.
     axes : str
-        One letter of ``TCZYX`` for each axis of the layer, such as TYX.
+        One letter of ``TCZYX`` for each axis of the layer, such as TYX; colours (RGB) are none of them in napari.
+    stored_axes : str
+        Of the layer's data: the same, and C after them where it has colours.
     channels : int
         What the option ``channels`` takes: 0 for one channel, else how many there are.
     source : Movie or None
@@ -65,6 +69,7 @@ class LayerFacts:
     sentence: str
     problem: str | None
     axes: str
+    stored_axes: str = ""
     channels: int = 0
     source: Movie | None = field(default=None, repr=False)
     shape: tuple[int, ...] = ()
@@ -97,23 +102,23 @@ def describe_layer(layer: Layer, axes: str | None = None, deltas: Sequence[int] 
         Time steps whose pairs are counted in the sentence; none while they are not known.
     """
     data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-    shape = tuple(int(length) for length in data.shape)
+    colours = bool(getattr(layer, "rgb", False))
+    shape = tuple(int(length) for length in data.shape)[: layer.ndim]
     known = (axes or "").strip().upper() or labelled_axes(layer)
-    briefly = f"{' x '.join(map(str, shape))}, {data.dtype}"
-    if getattr(layer, "rgb", False):
-        colour = f"{layer.name} is a colour (RGB) picture. Right click on the layer, Split RGB, and choose one part."
-        return LayerFacts(f"{briefly}, RGB", colour, known)
-    if problem := _problem(layer.name, known, shape):
+    briefly = f"{' x '.join(map(str, shape))}, {data.dtype}{', RGB' * colours}"
+    if problem := _problem(layer.name, known, shape, colours):
         return LayerFacts(briefly, problem, known, shape=shape)
+    stored = known + "C" * colours
     try:
-        movie = _movie(layer, data, known, shape)
+        movie = _movie(layer, data, stored, _COLOURS if colours else dict(zip(stored, shape, strict=True)).get("C", 0))
     except UserError as error:
         return LayerFacts(briefly, str(error), known, shape=shape)
     channels = 0 if movie.shape[1] == 1 else movie.shape[1]
     numbers = tuple(movie.frame_numbers.tolist())
-    guessed = not axes and channels > 1 and "Z" not in known and "C" not in told_axes(layer)
-    doubt = f" (if they are Z slices, write {known.replace('C', 'Z')})" if guessed else ""
-    return LayerFacts(_sentence(movie, deltas, doubt), None, known, channels, movie, shape, movie.interval, numbers)
+    guessed = not axes and channels > 1 and "Z" not in known and not colours and "C" not in told_axes(layer)
+    remark = f" (if they are Z slices, write {known.replace('C', 'Z')})" if guessed else ""
+    sentence = _sentence(movie, deltas, " (red, green, blue)" if colours else remark)
+    return LayerFacts(sentence, None, known, stored, channels, movie, shape, movie.interval, numbers)
 
 
 def still_there(viewer: ViewerModel, layer: Layer | weakref.ref[Layer] | None) -> bool:
@@ -159,21 +164,23 @@ def duration(value: float) -> str:
     return f"{value / units[unit]:.4g} {unit}"
 
 
-def _problem(name: str, axes: str, shape: tuple[int, ...]) -> str | None:
+def _problem(name: str, axes: str, shape: tuple[int, ...], colours: bool) -> str | None:
     if "?" in axes or len(axes) != len(shape):
         size = " x ".join(map(str, shape))
         meant = "" if "?" in axes else f", not {axes}"
         return f"{name} is {size}, which are {len(shape)} axes{meant}. A movie has one letter for each, such as TYX."
     if not are_axes(axes) or not {"Y", "X"} <= set(axes):
         return f"Axes {axes} cannot be read. Write each of the letters T, C, Z, Y, X once at most, such as TYX."
+    if colours and "C" in axes:
+        return f"{name} has channels besides its colours. Right click on the layer, Split RGB, and choose one part."
     length = dict(zip(axes, shape, strict=True))
     if length.get("T", 1) < 2:
         return f"{name} has one frame. Choose a movie of two frames or more; if an axis is time, write T for it."
     return None
 
 
-def _movie(layer: Layer, data: Any, axes: str, shape: tuple[int, ...]) -> Movie:
-    movie = open_movie(data, channels=shape[axes.index("C")] if "C" in axes else 0, axes=axes)
+def _movie(layer: Layer, data: Any, axes: str, channels: int) -> Movie:
+    movie = open_movie(data, channels=channels, axes=axes)
     name = "".join("_" if one in "/\\" or not one.isprintable() else one for one in layer.name) or "layer"
     numbers = known_numbers(plain(layer), len(movie), time_first=axes.startswith("T"))
     movie = movie if numbers is None else movie.numbered(numbers)
@@ -199,11 +206,11 @@ def _pixel_size(layer: Layer, axes: str) -> tuple[float, float] | None:
     return None if y is None or x is None else (y, x)
 
 
-def _sentence(movie: Movie, deltas: Sequence[int], doubt: str) -> str:
-    """Say what a movie is; `doubt` follows the number of its channels."""
+def _sentence(movie: Movie, deltas: Sequence[int], remark: str) -> str:
+    """Say what a movie is; `remark` follows the number of its channels."""
     frames, channels, height, width = movie.shape
     parts = [f"{frames} frames of {height} x {width}", str(movie.dtype)]
-    parts.append(f"{channels} channel{'s' * (channels > 1)}{doubt}")
+    parts.append(f"{channels} channel{'s' * (channels > 1)}{remark}")
     if movie.slices > 1:
         parts.append(f"{movie.slices} Z slices")
     if movie.interval is not None:

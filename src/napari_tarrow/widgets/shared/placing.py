@@ -39,7 +39,7 @@ def told_axes(layer: Layer) -> list[str]:
     letters = [_LETTER.get(label, "") for label in labels]
     if not any(letters) and (path := layer.source.path) and Path(path).suffix.lower() in ENDINGS:
         data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-        in_file = _axes_in(str(path), tuple(data.shape))
+        in_file = _axes_in(str(path), tuple(data.shape[: layer.ndim]))
         return list(in_file) if len(in_file) == layer.ndim else letters
     return ["" if letter in letters[:place] else letter for place, letter in enumerate(letters)]
 

@@ -93,7 +93,7 @@ class OrderPanel(QWidget):
         self._check_start()
         config = self.form.config()
         assert isinstance(config, TrainConfig)
-        return Order(config.model_copy(update={"axes": facts.axes}), facts.source, layer.source.path)
+        return Order(config.model_copy(update={"axes": facts.stored_axes}), facts.source, layer.source.path)
 
     def load(self, path: Path) -> TrainConfig:
         """Take the settings of a run folder or a YAML file, and no others; return them.
