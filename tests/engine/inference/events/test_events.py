@@ -94,6 +94,16 @@ def test_what_happens_at_the_same_moment_within_two_radii_is_one_event(apart, co
     assert [event.frame for event in events] == [4] * count
 
 
+@pytest.mark.parametrize(("strength", "count"), [(0.8, 2), (0.4, 1)])
+def test_a_neighbour_about_as_strong_is_an_event_of_its_own_and_weak_light_nearby_is_not(strength, count):
+    empty, nuclei = np.zeros((SIZE, SIZE), np.float32), spot(80, 60, 4) + spot(80, 84, 4)  # three radii apart
+    maps = [empty] * 9
+    maps[3], maps[4] = spot(80, 60, 4), strength * spot(80, 84, 4)
+    movie = movie_of([nuclei] * 4 + [nuclei + spot(80, 60, 4)] + [2 * nuclei] * 5)
+    events = find_events(maps_of(maps), movie, radius=RADIUS)
+    assert [(event.frame, round(event.x / 24)) for event in events] == [(3, 2), (4, 4)][:count]
+
+
 def test_frames_that_nobody_waits_for_leave_the_moment_of_the_strongest_map(division):
     movie, maps = division
     maps = [maps[0], maps[3], *maps[2:]]

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
     from .peaks import Peaks, Scale
 
-# In radii of the movie's objects: how far a process moves from one map to the next, and what else belongs to it.
-_MOVES, _BELONGS = 2.0, 3.5
+# In radii of the movie's objects: how far a process moves from one map to the next, what belongs to it, and what does
+# unless it is so strong, as a share of the process's greatest strength, that it is rather a neighbour's.
+_MOVES, _BELONGS, _AROUND_IT, _NEIGHBOUR = 2.0, 2.0, 3.5, 0.6
 _KEEPS = 0.25  # share of its greatest strength that a process has while it is followed
 _MISSING = 2  # maps in a row in which it may be missing
-_AROUND = 2  # maps before and after each of its moments in which what is near belongs to it
+_BESIDE = 2  # maps before and after each of its moments in which what is near belongs to it
 _LONGEST = 20  # maps before and after its strongest moment
 
 
@@ -59,16 +60,18 @@ def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
     peaks = np.concatenate([np.arange(len(layer.scores)) for layer in layers] or [np.zeros(0, int)])
     scores = np.concatenate([layer.scores for layer in layers] or [np.zeros(0)])
     for index in np.argsort(-scores, kind="stable"):
-        layer, peak = int(owners[index]), int(peaks[index])
+        layer, peak, score = int(owners[index]), int(peaks[index]), float(scores[index])
         if not free[layer][peak]:
             continue
         first = last = layer
         for moment, place in _followed(layers, layer, peak, _MOVES * scale.radius):
-            around = range(max(0, moment - _AROUND), min(len(layers), moment + _AROUND + 1))
-            first, last = min(first, around[0]), max(last, around[-1])
-            for near in around:
+            beside = range(max(0, moment - _BESIDE), min(len(layers), moment + _BESIDE + 1))
+            first, last = min(first, beside[0]), max(last, beside[-1])
+            for near in beside:
                 free[near][layers[near].near(place, _BELONGS * scale.radius)] = False
-        yield Process(layer, layers[layer].places[peak], float(scores[index]), first, last)
+                around = layers[near].near(place, _AROUND_IT * scale.radius)
+                free[near][around[layers[near].scores[around] < _NEIGHBOUR * score]] = False
+        yield Process(layer, layers[layer].places[peak], score, first, last)
 
 
 def _followed(
