@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, normalization, open_movie
@@ -105,6 +106,27 @@ def test_each_channel_is_scaled_by_itself(mode, dtype):
         np.testing.assert_array_equal(rows[..., channel], alone.normalization()[..., 0])
         np.testing.assert_array_equal(whole.frame(3)[channel], alone.frame(3)[0])
         np.testing.assert_array_equal(whole.by_frame().frame(3)[channel], alone.by_frame().frame(3)[0])
+
+
+@pytest.mark.parametrize("mode", ["channel", "movie", "smooth"])
+@pytest.mark.parametrize("made", ["tif", "folder", "array"])
+def test_colours_are_scaled_alike(made, mode, tmp_path):
+    bright = textured(dtype=np.float64).clip(0, 10000)
+    colours = np.stack([bright / 50, bright, 500 + bright / 2], -1).astype(np.uint16)
+    if made == "tif":
+        tifffile.imwrite(tmp_path / "m.tif", colours, photometric="rgb")
+    for index, frame in enumerate(colours if made == "folder" else ()):
+        tifffile.imwrite(tmp_path / f"m{index:02d}.tif", frame, photometric="rgb")
+    source = {"tif": tmp_path / "m.tif", "folder": tmp_path}.get(made, colours)
+
+    movie = open_movie(source, channels=3, axes="TYXS" if made == "array" else None)
+    rows = PreparedMovie(movie, Preparation(mode, channels=3)).normalization()
+
+    for channel in range(3):
+        alone = prepared(colours[..., channel], normalize=mode).normalization()
+        np.testing.assert_array_equal(rows[:, 0, channel], alone[:, 0, 0])
+    green = prepared(colours[..., 1], normalize=mode).normalization()
+    np.testing.assert_array_equal(rows[:, 1], np.repeat(green[:, 1], 3, 1))
 
 
 def test_one_channel_is_scaled_as_its_frame():

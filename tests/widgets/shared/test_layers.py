@@ -138,7 +138,7 @@ def test_colours_are_channels_and_no_axis_of_the_layer(samples, lazy):
     frames = np.random.default_rng(0).integers(0, 256, (5, 8, 9, samples), np.uint8)
     facts = describe_layer(Image(dask.array.from_array(frames) if lazy else frames, rgb=True, name="cells"))
     assert facts.sentence == "5 frames of 8 x 9, uint8, 3 channels (red, green, blue); 4 pairs at delta 1"
-    assert (facts.axes, facts.stored_axes, facts.shape, facts.channels) == ("TYX", "TYXC", (5, 8, 9), 3)
+    assert (facts.axes, facts.stored_axes, facts.shape, facts.channels) == ("TYX", "TYXS", (5, 8, 9), 3)
     np.testing.assert_array_equal(facts.source.frame(2), np.moveaxis(frames[2, ..., :3], -1, 0))
 
 
@@ -147,7 +147,7 @@ def test_a_file_of_coloured_frames_has_the_axes_of_its_layer(tmp_path):
     tifffile.imwrite(tmp_path / "m.tif", frames, photometric="rgb", metadata={"axes": "TZYXS"})
     with layer_source(path=str(tmp_path / "m.tif")):
         facts = describe_layer(Image(frames, rgb=True, name="cells"))
-    assert (facts.axes, facts.stored_axes, facts.source.slices) == ("TZYX", "TZYXC", 2)
+    assert (facts.axes, facts.stored_axes, facts.source.slices) == ("TZYX", "TZYXS", 2)
 
 
 def test_of_several_levels_the_finest_is_taken():

@@ -52,7 +52,7 @@ def open_folder(path: Path, *, channels: Channels = 0, axes: str | None = None) 
         return picture if only is None else picture[:, only : only + 1]
 
     letters = "TCYX" if len(first.shape) == 3 else "TCZYX"
-    layout = Layout(letters, (len(files), *first.shape), range(first.shape[0]))
+    layout = Layout(letters, (len(files), *first.shape), range(first.shape[0]), first.colours)
     movie = make_movie(folder_name(path), str(path), layout, first.dtype, read, frame_numbers=numbers)
     return replace(movie, channel=first.channel)
 

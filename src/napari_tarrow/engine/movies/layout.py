@@ -33,11 +33,14 @@ class Layout:
         Of the stored array.
     channels : range
         The channels that are taken.
+    colours : bool
+        Whether the channels are the samples of coloured pictures: red, green and blue.
     """
 
     axes: str
     shape: tuple[int, ...]
     channels: range
+    colours: bool = False
 
     @property
     def movie_shape(self) -> tuple[int, int, int, int]:
@@ -107,7 +110,7 @@ def find_layout(
         0: there is no channel axis. n: take the first n channels. range(k, k + 1): take channel k alone, or the only
         one there is.
     given : str or None
-        What the user says, instead of `axes`; axes of length one may be left out.
+        What the user says, instead of `axes`; axes of length one may be left out. S: samples of colours.
     kind : str
         ``"imagej"`` where ImageJ named the axes: it calls time Z by default. ``"picture"``: one frame of many.
         ``"usual"``: nobody named them, `axes` are what they mostly are.
@@ -124,7 +127,9 @@ def find_layout(
         for letter, length in zip(letters, shape, strict=True)
     )
     named = bool(given) or (kind != "usual" and not set(axes.upper()).isdisjoint("CS"))
-    return Layout(letters, shape, _chosen_channels(name, letters, shape, channels, named=named))
+    place = letters.find("C")
+    colours = place >= 0 and ("S" in (given or "").upper() or axes[place].upper() == "S")
+    return Layout(letters, shape, _chosen_channels(name, letters, shape, channels, named=named), colours)
 
 
 def _given(name: str, given: str, shape: tuple[int, ...]) -> str:

@@ -54,6 +54,8 @@ class Movie:
         movie; otherwise they only count.
     channel : int or None
         Number of the channel that was taken alone, where there are others; else None.
+    colours : bool
+        Whether the channels are colours, whose grey values are of one kind.
     slices : int
         How many Z slices each frame is made of; 1 where there is no such axis.
     z : "max", "mean" or int
@@ -70,6 +72,7 @@ class Movie:
     pixel_size: tuple[float, float] | None = None
     own_numbers: bool = False
     channel: int | None = None
+    colours: bool = False
     slices: int = 1
     z: Slices = "max"
 
@@ -183,8 +186,8 @@ def make_movie(
     numbers = np.arange(shape[0], dtype=np.int64) if frame_numbers is None else frame_numbers
     name = name.encode("utf-8", "replace").decode()  # names on old disks may hold bytes that no font can draw
     dtype = grey_dtype(dtype, place)
-    channel, slices = layout.only_channel, layout.slices
-    return Movie(name, source, shape, dtype, numbers, read, interval, pixel_size, own, channel, slices)
+    channel, colours, slices = layout.only_channel, layout.colours, layout.slices
+    return Movie(name, source, shape, dtype, numbers, read, interval, pixel_size, own, channel, colours, slices)
 
 
 def folder_name(path: Path) -> str:

@@ -40,12 +40,15 @@ class Header(NamedTuple):
         How many there are in the file.
     channel : int or None
         The one that is taken alone, where there are others.
+    colours : bool
+        Whether the channels are those of a coloured picture.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     channels: int
     channel: int | None
+    colours: bool
 
 
 def read_header(path: Path, channels: Channels, axes: str | None = None) -> Header:
@@ -88,8 +91,8 @@ def _guarded(path: Path, channels: Channels, axes: str | None, *, decode: bool) 
         raise UserError(
             f"{path.name} is damaged, or no picture. Copy it again from its source, or remove it from the folder."
         ) from error
-    header = Header(layout.stored_shape, dtype.newbyteorder("="), layout.length("C"), layout.only_channel)
-    return header, block
+    shape, stored, count = layout.stored_shape, dtype.newbyteorder("="), layout.length("C")
+    return Header(shape, stored, count, layout.only_channel, layout.colours), block
 
 
 def _tif(path: Path, channels: Channels, given: str | None, decode: bool) -> tuple[np.dtype[Any], Layout, Array]:

@@ -258,7 +258,11 @@ class PreparedMovie:
         return self._of_every_channel(found)
 
     def _of_every_channel(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.broadcast_to(found, (len(found), 2, self.movie.shape[1]))
+        """Return `low` and `span` of each channel; colours have the widest span of them in common."""
+        found = np.broadcast_to(found, (len(found), 2, self.movie.shape[1]))
+        if not self.movie.colours:
+            return found
+        return np.stack([found[:, 0], np.broadcast_to(found[:, 1].max(1, keepdims=True), found[:, 0].shape)], 1)
 
 
 def block_means(frame: Array, step: int) -> NDArray[np.float32]:

@@ -53,7 +53,7 @@ class LayerFacts:
     axes : str
         One letter of ``TCZYX`` for each axis of the layer, such as TYX; colours (RGB) are none of them in napari.
     stored_axes : str
-        Of the layer's data: the same, and C after them where it has colours.
+        Of the layer's data: the same, and S after them where it has colours.
     channels : int
         What the option ``channels`` takes: 0 for one channel, else how many there are.
     source : Movie or None
@@ -108,7 +108,7 @@ def describe_layer(layer: Layer, axes: str | None = None, deltas: Sequence[int] 
     briefly = f"{' x '.join(map(str, shape))}, {data.dtype}{', RGB' * colours}"
     if problem := _problem(layer.name, known, shape, colours):
         return LayerFacts(briefly, problem, known, shape=shape)
-    stored = known + "C" * colours
+    stored = known + "S" * colours
     try:
         movie = _movie(layer, data, stored, _COLOURS if colours else dict(zip(stored, shape, strict=True)).get("C", 0))
     except UserError as error:
