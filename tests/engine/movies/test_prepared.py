@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tifffile
 
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, normalization, open_movie
@@ -109,24 +108,17 @@ def test_each_channel_is_scaled_by_itself(mode, dtype):
 
 
 @pytest.mark.parametrize("mode", ["channel", "movie", "smooth"])
-@pytest.mark.parametrize("made", ["tif", "folder", "array"])
-def test_colours_are_scaled_alike(made, mode, tmp_path):
-    bright = textured(dtype=np.float64).clip(0, 10000)
-    colours = np.stack([bright / 50, bright, 500 + bright / 2], -1).astype(np.uint16)
-    if made == "tif":
-        tifffile.imwrite(tmp_path / "m.tif", colours, photometric="rgb")
-    for index, frame in enumerate(colours if made == "folder" else ()):
-        tifffile.imwrite(tmp_path / f"m{index:02d}.tif", frame, photometric="rgb")
-    source = {"tif": tmp_path / "m.tif", "folder": tmp_path}.get(made, colours)
+def test_together_channels_have_the_widest_span_of_them(mode):
+    green = textured()
+    colours = np.stack([green // 50, green, 500 + green // 2], 1)
 
-    movie = open_movie(source, channels=3, axes="TYXS" if made == "array" else None)
-    rows = PreparedMovie(movie, Preparation(mode, channels=3)).normalization()
+    rows = prepared(colours, channels=3, normalize=mode, together=True).normalization()
 
     for channel in range(3):
-        alone = prepared(colours[..., channel], normalize=mode).normalization()
+        alone = prepared(colours[:, channel], normalize=mode).normalization()
         np.testing.assert_array_equal(rows[:, 0, channel], alone[:, 0, 0])
-    green = prepared(colours[..., 1], normalize=mode).normalization()
-    np.testing.assert_array_equal(rows[:, 1], np.repeat(green[:, 1], 3, 1))
+    own = prepared(green, normalize=mode).normalization()
+    np.testing.assert_array_equal(rows[:, 1], np.repeat(own[:, 1], 3, 1))
 
 
 def test_one_channel_is_scaled_as_its_frame():
@@ -292,7 +284,7 @@ def test_a_preparation_of_numpy_s_numbers_holds_python_s_own():
     given = Preparation(
         subsample=np.int64(2), binarize=np.True_, channels=np.uint8(1), z=np.int16(3), channel=np.int8(2)
     )
-    assert [type(value) for value in asdict(given).values()] == [str, bool, int, int, int, int]
+    assert [type(value) for value in asdict(given).values()] == [str, bool, int, int, int, int, bool]
     assert given == Preparation(subsample=2, binarize=True, channels=1, z=3, channel=2)
     with pytest.raises(UserError, match=r"subsample is .*2\.0"):
         Preparation(subsample=np.float64(2))

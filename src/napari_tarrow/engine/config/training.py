@@ -125,6 +125,13 @@ class TrainConfig(Options):
         title="Normalise",
         group=MOVIE,
     )
+    scale_channels: Literal["auto", "each", "together"] = option(
+        "auto",
+        "Divide each channel by its own range of intensities, or together by the widest of them; auto: together where"
+        " they are the red, green and blue of coloured frames. With normalize frame all are scaled as the first.",
+        title="Scale channels",
+        group=MOVIE,
+    )
     subsample: BlockOrAuto = option(
         1,
         "Average blocks of so many pixels along each side first; auto: as many as give cells a radius of about 8"

@@ -90,6 +90,8 @@ def _opened(trained: TrainedModel, config: UseConfig, source: Any, preparation: 
             raise
         return as_trained, [f"Its axes are taken for {known}, as in training."]
     if as_trained and (as_trained.shape, as_trained.slices) != (movie.shape, movie.slices):
+        if movie.guessed:
+            return as_trained, [f"Its axes are taken for {known}, as in training."]
         return movie, [f"Its axes are not taken for {known}, as in training, but as the file has them (--axes)."]
     return movie, []
 

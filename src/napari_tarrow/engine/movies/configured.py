@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 def preparation_of(config: TrainConfig) -> Preparation:
     """Return what a network trained with this configuration wants of a movie; it is stored with the model."""
-    return Preparation(config.normalize, config.binarize, config.block, config.channels, config.z, config.channel)
+    together = config.scale_channels == "together"
+    return Preparation(
+        config.normalize, config.binarize, config.block, config.channels, config.z, config.channel, together
+    )
 
 
 def open_prepared(config: TrainConfig, source: Any) -> PreparedMovie:

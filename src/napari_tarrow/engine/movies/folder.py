@@ -134,7 +134,7 @@ def _check_alike(file: Path, header: Header, first: Header, first_file: Path) ->
     if header.shape[-2:] != first.shape[-2:]:
         size, before = (" x ".join(map(str, one.shape[-2:])) for one in (header, first))
         raise UserError(f"{file.name} is {size}, the frames before it are {before}. Use one movie per folder.")
-    if header != first:
+    if header._replace(colours=first.colours) != first:
         kind, before = map(_kind, (header, first))
         raise UserError(f"{file.name} is {kind}, but {first_file.name} is {before}. Save all frames in the same way.")
 

@@ -35,12 +35,15 @@ class Layout:
         The channels that are taken.
     colours : bool
         Whether the channels are the samples of coloured pictures: red, green and blue.
+    guessed : bool
+        Whether nobody named the axes, and they are taken for what they mostly are.
     """
 
     axes: str
     shape: tuple[int, ...]
     channels: range
     colours: bool = False
+    guessed: bool = False
 
     @property
     def movie_shape(self) -> tuple[int, int, int, int]:
@@ -128,8 +131,9 @@ def find_layout(
     )
     named = bool(given) or (kind != "usual" and not set(axes.upper()).isdisjoint("CS"))
     place = letters.find("C")
-    colours = place >= 0 and ("S" in (given or "").upper() or axes[place].upper() == "S")
-    return Layout(letters, shape, _chosen_channels(name, letters, shape, channels, named=named), colours)
+    colours = place >= 0 and ("S" in (given or "").upper() or axes[place : place + 1].upper() == "S")
+    taken = _chosen_channels(name, letters, shape, channels, named=named)
+    return Layout(letters, shape, taken, colours, guessed=not given and kind == "usual")
 
 
 def _given(name: str, given: str, shape: tuple[int, ...]) -> str:

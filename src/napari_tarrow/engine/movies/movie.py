@@ -55,7 +55,9 @@ class Movie:
     channel : int or None
         Number of the channel that was taken alone, where there are others; else None.
     colours : bool
-        Whether the channels are colours, whose grey values are of one kind.
+        Whether the channels are the red, green and blue of coloured frames.
+    guessed : bool
+        Whether nobody named the axes, and they are taken for what they mostly are.
     slices : int
         How many Z slices each frame is made of; 1 where there is no such axis.
     z : "max", "mean" or int
@@ -73,6 +75,7 @@ class Movie:
     own_numbers: bool = False
     channel: int | None = None
     colours: bool = False
+    guessed: bool = False
     slices: int = 1
     z: Slices = "max"
 
@@ -186,8 +189,21 @@ def make_movie(
     numbers = np.arange(shape[0], dtype=np.int64) if frame_numbers is None else frame_numbers
     name = name.encode("utf-8", "replace").decode()  # names on old disks may hold bytes that no font can draw
     dtype = grey_dtype(dtype, place)
-    channel, colours, slices = layout.only_channel, layout.colours, layout.slices
-    return Movie(name, source, shape, dtype, numbers, read, interval, pixel_size, own, channel, colours, slices)
+    return Movie(
+        name,
+        source,
+        shape,
+        dtype,
+        numbers,
+        read,
+        interval,
+        pixel_size,
+        own,
+        layout.only_channel,
+        layout.colours,
+        layout.guessed,
+        layout.slices,
+    )
 
 
 def folder_name(path: Path) -> str:

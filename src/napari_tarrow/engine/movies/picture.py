@@ -128,7 +128,7 @@ def _tif_layout(name: str, series: tifffile.TiffPageSeries, channels: Channels, 
 
 
 def _given_axes(name: str, given: str, shape: tuple[int, ...]) -> str:
-    if len(given) != len(shape) or not are_axes(given) or not {"Y", "X"} <= set(given):
+    if len(given) != len(shape) or not are_axes(given.replace("S", "C")) or not {"Y", "X"} <= set(given):
         size = " x ".join(map(str, shape))
         raise UserError(
             f"{name} is {size}, and of the axes given a file has all but time, {given}. Give one letter for each of its"
@@ -141,7 +141,7 @@ def _png_or_jpeg(path: Path, channels: Channels, decode: bool) -> tuple[np.dtype
     with path.open("rb") as file:
         start = file.read(26)
     dtype, shape, pixels = _png(path, start, decode) if start.startswith(_PNG) else _jpeg(path, decode)
-    return dtype, find_layout(path.name, "YXC"[: len(shape)], shape, channels=channels), pixels
+    return dtype, find_layout(path.name, "YXS"[: len(shape)], shape, channels=channels), pixels
 
 
 def _png(path: Path, start: bytes, decode: bool) -> tuple[np.dtype[Any], tuple[int, ...], Array]:

@@ -46,6 +46,8 @@ class Preparation:
         What is made of Z slices where a movie has them: the brightest of each pixel, their mean, or one of them.
     channel : int or None
         The channel that is taken alone, whatever `channels` says.
+    together : bool
+        Channels are divided by the widest range of intensities among them, not each by its own.
     """
 
     normalize: Normalize = "frame"
@@ -54,6 +56,7 @@ class Preparation:
     channels: int = 0
     z: Slices = "max"
     channel: int | None = None
+    together: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what came from a damaged file or a slip, and would be taken for something else.
@@ -64,11 +67,13 @@ class Preparation:
         """
         if self.normalize not in get_args(Normalize):
             raise UserError(f"normalize is {self.normalize!r}. Give one of: {', '.join(get_args(Normalize))}.")
-        if not isinstance(self.binarize, bool | np.bool_):
-            raise UserError(f"binarize is {self.binarize!r}. Give true or false.")
+        for name in ("binarize", "together"):
+            if not isinstance(value := getattr(self, name), bool | np.bool_):
+                raise UserError(f"{name} is {value!r}. Give true or false.")
         remedy = "Give 1 for full resolution, or the side of the blocks to average."
         own = {  # Python's own values, as they are stored
             "binarize": bool(self.binarize),
+            "together": bool(self.together),
             "subsample": whole_number(self.subsample, "subsample", remedy, least=1),
             "channels": whole_number(self.channels, "channels", CHANNELS, least=0),
             "z": checked_slices(self.z),
@@ -258,9 +263,8 @@ class PreparedMovie:
         return self._of_every_channel(found)
 
     def _of_every_channel(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return `low` and `span` of each channel; colours have the widest span of them in common."""
         found = np.broadcast_to(found, (len(found), 2, self.movie.shape[1]))
-        if not self.movie.colours:
+        if not self.preparation.together:
             return found
         return np.stack([found[:, 0], np.broadcast_to(found[:, 1].max(1, keepdims=True), found[:, 0].shape)], 1)
 

@@ -85,7 +85,9 @@ def open_footage(
     val_sources = train_sources if given_val is None else _sources(config, given_val)
     sources = {_key(source): source for source in (*train_sources, *val_sources)}
     config = _with_their_channel(config, list(sources.values()))
-    opened = [watched(open_prepared(config, source)) for source in sources.values()]
+    opened = [open_prepared(config, source) for source in sources.values()]
+    config, opened = _with_scaling(config, opened)
+    opened = [watched(movie) for movie in opened]
     places = {key: place for place, key in enumerate(sources)}
     chosen = Chosen(*([places[_key(source)] for source in some] for some in (train_sources, val_sources)))
     _check_channels(opened)
@@ -140,10 +142,19 @@ def _key(source: Any) -> Any:
 
 def _with_their_channel(config: TrainConfig, sources: Sequence[Any]) -> TrainConfig:
     """Take over which channel movies were opened with, so that the model's later movies are read like them."""
-    own = {source.channel if isinstance(source, Movie) else None for source in sources}
-    if len(own) == 1 and config.channel is None and not config.channels:
+    own = {source.channel for source in sources if isinstance(source, Movie)} - {None}
+    if len(own) == 1 and config.channel is None and config.channels <= 1:
         return config.model_copy(update={"channel": own.pop()})
     return config
+
+
+def _with_scaling(config: TrainConfig, movies: list[PreparedMovie]) -> tuple[TrainConfig, list[PreparedMovie]]:
+    """Choose how channels are scaled where it is left open; return the movies with it, too."""
+    if config.scale_channels != "auto" or movies[0].shape[1] == 1:
+        return config, movies
+    colours = all(movie.movie.colours for movie in movies)
+    config = config.model_copy(update={"scale_channels": "together" if colours else "each"})
+    return config, [PreparedMovie(movie.movie, preparation_of(config)) for movie in movies]
 
 
 def _with_subsample(
@@ -206,7 +217,7 @@ def _scaled_together(config: TrainConfig, movie: PreparedMovie) -> list[str]:
         return []
     return [
         "normalize frame scales all channels as the first, as published: much brighter or dimmer ones are hardly learnt"
-        " from. normalize smooth, movie and channel scale each by itself."
+        " from. normalize smooth, movie and channel heed all of them."
     ]
 
 

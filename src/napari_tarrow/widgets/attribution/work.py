@@ -220,7 +220,7 @@ def pictures(movie: Movie, events: Sequence[Event]) -> Iterator[ObjectsMeasured 
 
     channels, size = movie.shape[1] if movie.shape[1] > 1 else 0, INSET
     with contextlib.suppress(UserError):  # a frame that cannot be used is no reason to show none
-        radius = object_radius(PreparedMovie(movie, Preparation(normalize="channel", channels=channels)))
+        radius = object_radius(PreparedMovie(movie, Preparation("channel", channels=channels, together=movie.colours)))
         size = inset_side(radius)
         yield ObjectsMeasured(radius)
     for place, event in enumerate(events):

@@ -70,7 +70,9 @@ class ModelFacts:
         if self.channels == there or (self.channel is not None and self.channel < there):
             return None
         one = self.channels == 1
-        advice = "Right click on the layer, Split Stack, and choose one part." if one else "Choose another."
+        advice = (
+            "Right click on the layer, Split Stack (or Split RGB), and choose one part." if one else "Choose another."
+        )
         takes = f"{self.channels} channel{'s' * (not one)}"
         return f"The model takes {takes} and the movie has {there}. {advice}"
 

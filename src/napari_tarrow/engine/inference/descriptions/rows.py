@@ -90,6 +90,8 @@ def _preparation(preparation: Preparation) -> str:
         told.append(f"channel {preparation.channel} alone")
     elif preparation.channels:
         told.append(f"the first {_count(preparation.channels, 'channel')}")
+    if preparation.together:
+        told.append("channels scaled together")
     if preparation.z != "max":
         told.append("the mean along Z" if preparation.z == "mean" else f"slice {preparation.z} along Z")
     return "; ".join(told)

@@ -11,7 +11,7 @@ from ...pictures import contrast
 from ...pictures.gif import write_gif
 from ...pictures.mp4 import write_mp4
 from ...pictures.overlay import OverlayPainter, Ring, overlay_palette
-from .pictures import frame_rows
+from .pictures import frame_rows, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -75,7 +75,7 @@ def draw_overlay(
 
     def pictures() -> Iterator[NDArray[np.uint8]]:
         for index in range(len(movie)):
-            yield painter.paint(movie.frame(index), map_of(index), rings.get(index, ()), _label(movie, index))
+            yield painter.paint(shown(movie, index), map_of(index), rings.get(index, ()), _label(movie, index))
 
     if format == "gif":
         written = write_gif(path, pictures(), overlay_palette(), pictures_per_second)
@@ -109,7 +109,7 @@ def _rings(movie: Movie, events: Sequence[Event], radius: float) -> dict[int, li
 def _limits(movie: Movie) -> Limits:
     looks = np.unique(np.linspace(0, len(movie) - 1, _LOOKS).astype(int))
     step = _step(movie.shape[2:])
-    return contrast(np.stack([movie.frame(int(index))[:, ::step, ::step].astype(np.float32) for index in looks]))
+    return contrast(np.stack([shown(movie, int(index))[:, ::step, ::step].astype(np.float32) for index in looks]))
 
 
 def _step(size: tuple[int, ...]) -> int:

@@ -90,8 +90,14 @@ def frame_rows(movie: Movie, numbers: Sequence[int]) -> list[int]:
     return [int(row) for row in rows]
 
 
+def shown(movie: Movie, row: int) -> NDArray[Any]:
+    """Read a frame, (C, H, W), as pictures show it: colours, which are one plane there, as their mean."""
+    frame = movie.frame(row)
+    return frame.mean(0, keepdims=True, dtype=np.float32) if movie.colours else frame
+
+
 def _frames(movie: Movie, pair: tuple[int, int]) -> NDArray[Any]:
-    return np.stack([movie.frame(row) for row in frame_rows(movie, pair)])
+    return np.stack([shown(movie, row) for row in frame_rows(movie, pair)])
 
 
 def _cut(frames: NDArray[Any], event: Event, map: Map | None, size: int) -> Inset:
