@@ -577,7 +577,8 @@ def test_a_run_begins_with_the_weights_of_a_model(dock: TrainWidget, model_folde
 def test_a_model_of_other_channels_is_refused_before_the_start(
     dock: TrainWidget, engine: Engine, viewer: ViewerModel, model_folder: Path, growing: np.ndarray
 ) -> None:
-    words = "The model takes 1 channel and the movie has 2. Right click on the layer, Split Stack (or Split RGB), and choose one part."
+    words = "The model takes 1 channel and the movie has 2. Right click on the layer, Split Stack (or Split RGB), and"
+    words += " choose one part."
     dock.panel.movie.list.choose(viewer.add_image(np.stack([growing, growing], 1), name="two"))
     dock.continue_from(model_folder)
     assert dock.bar.problem.text() == words
