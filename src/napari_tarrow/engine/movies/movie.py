@@ -189,21 +189,9 @@ def make_movie(
     numbers = np.arange(shape[0], dtype=np.int64) if frame_numbers is None else frame_numbers
     name = name.encode("utf-8", "replace").decode()  # names on old disks may hold bytes that no font can draw
     dtype = grey_dtype(dtype, place)
-    return Movie(
-        name,
-        source,
-        shape,
-        dtype,
-        numbers,
-        read,
-        interval,
-        pixel_size,
-        own,
-        layout.only_channel,
-        layout.colours,
-        layout.guessed,
-        layout.slices,
-    )
+    movie = Movie(name, source, shape, dtype, numbers, read, interval, pixel_size, own)
+    only, slices = layout.only_channel, layout.slices
+    return replace(movie, channel=only, colours=layout.colours, guessed=layout.guessed, slices=slices)
 
 
 def folder_name(path: Path) -> str:
