@@ -37,8 +37,8 @@ def movies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def trained(movies: Path, name: str, *more: str) -> str:
     assert train(["--channels", "3", "--name", name, *TINY.split(), *more]) == 0
     run = f"runs/{name}_backbone_simple"
-    kept: dict[str, bool] = yaml.safe_load((movies / run / "run.yaml").read_text())["preparation"]
-    assert kept["together"] == (name == "together")
+    kept: dict[str, str] = yaml.safe_load((movies / run / "run.yaml").read_text())["preparation"]
+    assert kept["scale_channels"] == name
     return run
 
 
@@ -55,6 +55,8 @@ def test_colours_and_channels(movies: Path, capsys: pytest.CaptureFixture[str]) 
     np.testing.assert_array_equal(embedded(run, "channels.tif", "b.zarr"), ours)
     assert info([run]) == 0
     assert "channels scaled together" in " ".join(capsys.readouterr().out.split())
+    (movies / run / "run.yaml").unlink()  # the arguments say it as well
+    np.testing.assert_array_equal(embedded(run, "channels.tif", "c.zarr"), ours)
 
 
 def test_axes_that_nobody_names_are_those_of_the_training(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:

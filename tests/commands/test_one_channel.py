@@ -112,3 +112,10 @@ def test_axes_other_than_those_of_the_training_are_told(movies: Path, capsys: py
     assert said in capsys.readouterr().out
     assert embed([run, "unnamed.tif", "-o", "b.zarr", "--device", "cpu", "--axes", "CTYX"]) == 0
     assert "axes" not in capsys.readouterr().out
+
+
+def test_without_its_record_a_run_is_used_by_its_arguments(movies: Path) -> None:
+    run = trained("second.tif", "alone")
+    ours = embedded(run, "second.tif", "a.zarr")
+    (movies / run / "run.yaml").unlink()
+    np.testing.assert_array_equal(embedded(run, "second.tif", "b.zarr"), ours)

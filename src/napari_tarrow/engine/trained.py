@@ -71,7 +71,8 @@ def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> Trai
         preparation = _preparation(_section(run, "preparation"), run)
         return TrainedModel(network, preparation, min(config.deltas), config, folder)
     values = read_yaml(arguments) if arguments.is_file() else {}
-    known: dict[str, Any] = {name: values[name] for name in asdict(Preparation()) if name in values}
+    names = asdict(Preparation())
+    known: dict[str, Any] = {name: values[name] for name in names if values.get(name, "auto") != "auto"}
     if (inputs := network.config["n_input_channels"]) > 1:
         known.setdefault("channels", inputs)
     delta = values.get("delta") or [1]

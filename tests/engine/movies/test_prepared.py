@@ -112,7 +112,7 @@ def test_together_channels_have_the_widest_span_of_them(mode):
     green = textured()
     colours = np.stack([green // 50, green, 500 + green // 2], 1)
 
-    rows = prepared(colours, channels=3, normalize=mode, together=True).normalization()
+    rows = prepared(colours, channels=3, normalize=mode, scale_channels="together").normalization()
 
     for channel in range(3):
         alone = prepared(colours[:, channel], normalize=mode).normalization()
@@ -284,7 +284,7 @@ def test_a_preparation_of_numpy_s_numbers_holds_python_s_own():
     given = Preparation(
         subsample=np.int64(2), binarize=np.True_, channels=np.uint8(1), z=np.int16(3), channel=np.int8(2)
     )
-    assert [type(value) for value in asdict(given).values()] == [str, bool, int, int, int, int, bool]
+    assert [type(value) for value in asdict(given).values()] == [str, bool, int, int, int, int, str]
     assert given == Preparation(subsample=2, binarize=True, channels=1, z=3, channel=2)
     with pytest.raises(UserError, match=r"subsample is .*2\.0"):
         Preparation(subsample=np.float64(2))

@@ -84,7 +84,7 @@ def test_a_run_yields_its_updates_in_order_and_leaves_a_usable_folder(tiny: Make
     }
     run = yaml.safe_load((folder / "run.yaml").read_text())
     as_it_is = {"normalize": "frame", "binarize": False, "subsample": 1, "channels": 0, "z": "max", "channel": None}
-    as_it_is["together"] = False
+    as_it_is["scale_channels"] = "each"
     assert run["preparation"] == as_it_is
     assert len(run["movies"][0]["fingerprint"]) > 8
 

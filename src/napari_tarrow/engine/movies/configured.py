@@ -13,10 +13,9 @@ if TYPE_CHECKING:
 
 def preparation_of(config: TrainConfig) -> Preparation:
     """Return what a network trained with this configuration wants of a movie; it is stored with the model."""
-    together = config.scale_channels == "together"
-    return Preparation(
-        config.normalize, config.binarize, config.block, config.channels, config.z, config.channel, together
-    )
+    alike = ("normalize", "binarize", "channels", "z", "channel")
+    scaled = "each" if config.scale_channels == "auto" else config.scale_channels
+    return Preparation(subsample=config.block, scale_channels=scaled, **{name: getattr(config, name) for name in alike})
 
 
 def open_prepared(config: TrainConfig, source: Any) -> PreparedMovie:

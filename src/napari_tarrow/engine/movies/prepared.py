@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[Any]
 
+ScaleChannels = Literal["each", "together"]
 _FAR = 1e4  # a movie's grey values lie so many times their range from 0, and float32 has few values there
 
 
@@ -46,8 +47,8 @@ class Preparation:
         What is made of Z slices where a movie has them: the brightest of each pixel, their mean, or one of them.
     channel : int or None
         The channel that is taken alone, whatever `channels` says.
-    together : bool
-        Channels are divided by the widest range of intensities among them, not each by its own.
+    scale_channels
+        ``each`` is divided by its own range of intensities; ``together``: all by the widest of them.
     """
 
     normalize: Normalize = "frame"
@@ -56,7 +57,7 @@ class Preparation:
     channels: int = 0
     z: Slices = "max"
     channel: int | None = None
-    together: bool = False
+    scale_channels: ScaleChannels = "each"
 
     def __post_init__(self) -> None:
         """Refuse what came from a damaged file or a slip, and would be taken for something else.
@@ -67,13 +68,13 @@ class Preparation:
         """
         if self.normalize not in get_args(Normalize):
             raise UserError(f"normalize is {self.normalize!r}. Give one of: {', '.join(get_args(Normalize))}.")
-        for name in ("binarize", "together"):
-            if not isinstance(value := getattr(self, name), bool | np.bool_):
-                raise UserError(f"{name} is {value!r}. Give true or false.")
+        if self.scale_channels not in get_args(ScaleChannels):
+            raise UserError(f"scale_channels is {self.scale_channels!r}. Give each or together.")
+        if not isinstance(self.binarize, bool | np.bool_):
+            raise UserError(f"binarize is {self.binarize!r}. Give true or false.")
         remedy = "Give 1 for full resolution, or the side of the blocks to average."
         own = {  # Python's own values, as they are stored
             "binarize": bool(self.binarize),
-            "together": bool(self.together),
             "subsample": whole_number(self.subsample, "subsample", remedy, least=1),
             "channels": whole_number(self.channels, "channels", CHANNELS, least=0),
             "z": checked_slices(self.z),
@@ -264,7 +265,7 @@ class PreparedMovie:
 
     def _of_every_channel(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
         found = np.broadcast_to(found, (len(found), 2, self.movie.shape[1]))
-        if not self.preparation.together:
+        if self.preparation.scale_channels == "each":
             return found
         return np.stack([found[:, 0], np.broadcast_to(found[:, 1].max(1, keepdims=True), found[:, 0].shape)], 1)
 

@@ -219,8 +219,9 @@ def pictures(movie: Movie, events: Sequence[Event]) -> Iterator[ObjectsMeasured 
     from ...engine.movies.object_radius import object_radius
 
     channels, size = movie.shape[1] if movie.shape[1] > 1 else 0, INSET
+    scaled = Preparation("channel", channels=channels, scale_channels="together" if movie.colours else "each")
     with contextlib.suppress(UserError):  # a frame that cannot be used is no reason to show none
-        radius = object_radius(PreparedMovie(movie, Preparation("channel", channels=channels, together=movie.colours)))
+        radius = object_radius(PreparedMovie(movie, scaled))
         size = inset_side(radius)
         yield ObjectsMeasured(radius)
     for place, event in enumerate(events):

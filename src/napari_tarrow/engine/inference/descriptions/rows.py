@@ -90,7 +90,7 @@ def _preparation(preparation: Preparation) -> str:
         told.append(f"channel {preparation.channel} alone")
     elif preparation.channels:
         told.append(f"the first {_count(preparation.channels, 'channel')}")
-    if preparation.together:
+    if preparation.scale_channels == "together":
         told.append("channels scaled together")
     if preparation.z != "max":
         told.append("the mean along Z" if preparation.z == "mean" else f"slice {preparation.z} along Z")
