@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+import zarr
 
 from napari_tarrow.commands import train as command
 from napari_tarrow.engine.devices import choose_device
@@ -87,3 +89,29 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeEngine:
     monkeypatch.setattr(command, "_engine", lambda: fake)
     monkeypatch.chdir(tmp_path)
     return fake
+
+
+@pytest.fixture
+def trained() -> Callable[..., str]:
+    """Train for a moment on a movie; the exit code is compared, and the run folder returned."""
+    tiny = "--preset interactive --backbone simple --size 16 --epochs 1 --train_samples_per_epoch 4 --batchsize 2"
+    tiny += " --val_samples_per_epoch 2 --delta 1 --device cpu --precision 32 --num_workers 0 --timestamp no"
+
+    def train(movie: str, name: str, *more: str, code: int = 0) -> str:
+        words = ["--input_train", movie, "--name", name, *tiny.split(), "--tensorboard", "no", *more]
+        assert command.main(words) == code
+        return f"runs/{name}_backbone_simple"
+
+    return train
+
+
+@pytest.fixture
+def embedded() -> Callable[..., np.ndarray]:
+    """Embed a movie with a run into a file of this name, and return what is in it: (T, F, H, W)."""
+    from napari_tarrow.commands.embed import main
+
+    def embed(run: str, movie: str, name: str, *more: str) -> np.ndarray:
+        assert main([run, movie, "-o", name, "--device", "cpu", *more]) == 0
+        return np.asarray(zarr.open_array(f"{name}/0", mode="r")[...])
+
+    return embed

@@ -8,21 +8,18 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
-import zarr
 
 from napari_tarrow.commands.attribute import main as attribute
 from napari_tarrow.commands.embed import main as embed
 from napari_tarrow.commands.info import main as info
-from napari_tarrow.commands.train import main as train
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CHANNELS = np.random.default_rng(0).integers(0, 4000, (12, 2, 32, 36)).astype(np.uint16)  # TCYX
-TINY = "--preset interactive --backbone simple --size 16 --epochs 1 --train_samples_per_epoch 4 --batchsize 2 --delta 1"
-TINY += " --val_samples_per_epoch 2 --device cpu --precision 32 --num_workers 0 --timestamp no --tensorboard no"
 
 
 @pytest.fixture
@@ -33,17 +30,9 @@ def movies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def trained(movie: str, name: str, *more: str) -> str:
-    assert train(["--input_train", movie, "--name", name, *TINY.split(), *more]) == 0
-    return f"runs/{name}_backbone_simple"
-
-
-def embedded(run: str, movie: str, name: str, *more: str) -> np.ndarray:
-    assert embed([run, movie, "-o", name, "--device", "cpu", *more]) == 0
-    return np.asarray(zarr.open_array(f"{name}/0", mode="r")[...])
-
-
-def test_training_and_use(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_and_use(
+    trained: Callable[..., str], embedded: Callable[..., np.ndarray], movies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = trained("both.tif", "of_both", "--channel", "1")
     assert "uint16, channel 1 alone." in capsys.readouterr().out
     assert yaml.safe_load((movies / run / "run.yaml").read_text())["preparation"]["channel"] == 1
@@ -65,22 +54,26 @@ def test_training_and_use(movies: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "None" not in said
 
 
-def test_weights_of_another_channel_are_a_start(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_weights_of_another_channel_are_a_start(
+    trained: Callable[..., str], movies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = trained("both.tif", "first", "--channel", "1")
     trained("second.tif", "next", "--init", run)
     assert "instead of" not in capsys.readouterr().out
 
 
-def test_what_is_wrong_is_told(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert train(["--input_train", "both.tif", *TINY.split(), "--channel", "2"]) == 2
+def test_what_is_wrong_is_told(trained: Callable[..., str], movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained("both.tif", "run", "--channel", "2", code=2)
     assert "both.tif has 2 channels, numbered 0 to 1, and channel is 2" in capsys.readouterr().err
-    assert train(["--input_train", "both.tif", *TINY.split()]) == 2
+    trained("both.tif", "run", code=2)
     assert "Give channels 2 for all of them, or channel 0 to 1 for one (--channel 0)." in capsys.readouterr().err
     assert "None" not in capsys.readouterr().out
     assert not (movies / "runs").exists() or not list((movies / "runs").iterdir())
 
 
-def test_channels_that_are_scaled_together_are_told(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_channels_that_are_scaled_together_are_told(
+    trained: Callable[..., str], movies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = "Note: normalize frame scales all channels as the first, as published"
     trained("both.tif", "together", "--channels", "2", "--normalize", "frame")
     assert said in capsys.readouterr().out
@@ -89,13 +82,17 @@ def test_channels_that_are_scaled_together_are_told(movies: Path, capsys: pytest
     assert said not in capsys.readouterr().out
 
 
-def test_a_network_of_both_channels_takes_no_single_one(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_network_of_both_channels_takes_no_single_one(
+    trained: Callable[..., str], movies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = trained("both.tif", "both", "--channels", "2")
     assert embed([run, "both.tif", "-o", "a.zarr", "--device", "cpu", "--channel", "1"]) == 2
     assert "takes 2 channels, and channel 1 asks for 1 channel. Leave channel out" in capsys.readouterr().err
 
 
-def test_labels_with_channels_are_told(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_labels_with_channels_are_told(
+    trained: Callable[..., str], movies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = trained("second.tif", "second")
     capsys.readouterr()
     words = "second.tif -o a.zarr --device cpu --labels both.tif --table objects.csv"
@@ -103,7 +100,9 @@ def test_labels_with_channels_are_told(movies: Path, capsys: pytest.CaptureFixtu
     assert "The labels both have several channels. Give labels with one." in capsys.readouterr().err
 
 
-def test_axes_other_than_those_of_the_training_are_told(movies: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_axes_other_than_those_of_the_training_are_told(
+    trained: Callable[..., str], movies: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     tifffile.imwrite(movies / "unnamed.tif", np.ascontiguousarray(CHANNELS.swapaxes(0, 1)))
     run = trained("unnamed.tif", "run", "--axes", "CTYX", "--channel", "1")
     capsys.readouterr()
@@ -114,7 +113,9 @@ def test_axes_other_than_those_of_the_training_are_told(movies: Path, capsys: py
     assert "axes" not in capsys.readouterr().out
 
 
-def test_without_its_record_a_run_is_used_by_its_arguments(movies: Path) -> None:
+def test_without_its_record_a_run_is_used_by_its_arguments(
+    trained: Callable[..., str], embedded: Callable[..., np.ndarray], movies: Path
+) -> None:
     run = trained("second.tif", "alone")
     ours = embedded(run, "second.tif", "a.zarr")
     (movies / run / "run.yaml").unlink()
