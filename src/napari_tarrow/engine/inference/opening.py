@@ -83,17 +83,18 @@ def _opened(trained: TrainedModel, config: UseConfig, source: Any, preparation: 
     if known is not None:
         with contextlib.suppress(UserError):
             as_trained = opened(known)
+    taken = [f"Its axes are taken for {known}, as in training."]
     try:
         movie = opened(config.axes)
     except UserError:
         if as_trained is None:
             raise
-        return as_trained, [f"Its axes are taken for {known}, as in training."]
-    if as_trained and (as_trained.shape, as_trained.slices) != (movie.shape, movie.slices):
-        if movie.guessed:
-            return as_trained, [f"Its axes are taken for {known}, as in training."]
-        return movie, [f"Its axes are not taken for {known}, as in training, but as the file has them (--axes)."]
-    return movie, []
+        return as_trained, taken
+    if as_trained is None or (as_trained.shape, as_trained.slices) == (movie.shape, movie.slices):
+        return movie, []
+    if movie.guessed:
+        return as_trained, taken
+    return movie, [f"Its axes are not taken for {known}, as in training, but as the file has them (--axes)."]
 
 
 def _count(channels: int) -> str:

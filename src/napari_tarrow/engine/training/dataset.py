@@ -154,7 +154,11 @@ def _with_scaling(config: TrainConfig, movies: list[PreparedMovie]) -> tuple[Tra
         return config, movies
     colours = all(movie.movie.colours for movie in movies)
     config = config.model_copy(update={"scale_channels": "together" if colours else "each"})
-    return config, [PreparedMovie(movie.movie, preparation_of(config)) for movie in movies]
+    return config, _prepared_anew(config, movies)
+
+
+def _prepared_anew(config: TrainConfig, movies: Sequence[PreparedMovie]) -> list[PreparedMovie]:
+    return [PreparedMovie(movie.movie, preparation_of(config)) for movie in movies]
 
 
 def _with_subsample(
@@ -166,7 +170,7 @@ def _with_subsample(
     side = min(side for movie in movies for side in movie.shape[2:])
     block, why = choose_subsample([movies[index].by_frame() for index in chosen.train], side // config.size)
     config = config.model_copy(update={"subsample": block})
-    return config, [PreparedMovie(movie.movie, preparation_of(config)) for movie in movies], [why]
+    return config, _prepared_anew(config, movies), [why]
 
 
 def _with_delta(
