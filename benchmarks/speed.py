@@ -101,8 +101,8 @@ class Training:
         from napari_tarrow import TrainConfig
         from napari_tarrow.engine.training.dataset import open_dataset, open_footage
         from napari_tarrow.engine.training.network import new_network
-        from napari_tarrow.engine.training.optimiser import make_optimiser
         from napari_tarrow.engine.training.session import Batches, make_objective
+        from napari_tarrow.engine.training.stepper import GraphMemory, Replayed, Stepper
         from napari_tarrow.samples import sample_path
 
         self._ending = contextlib.ExitStack()
@@ -111,8 +111,8 @@ class Training:
         self.config = TrainConfig(input_train=(sample,), **_options(case, device, batchsize))
         footage = open_footage(self.config, None, None)
         self.model = new_network(self.config, footage.channels, device).train()
-        self.optimiser = make_optimiser(self.config, self.model)
         self.objective = make_objective(self.config, precision)
+        self.stepper = Stepper(self.config, self.model, self.objective)
         self.device, data = device, self._ending.enter_context(open_dataset(self.config, footage, device))
         self.batches = Batches(self.config, data, device)
         self.number = 0
@@ -122,21 +122,27 @@ class Training:
         with torch.no_grad(), autocast(device, precision):
             self.gradient = torch.randn_like(self.model.backbone(self.frames))
         self.precision = precision
+        self._bare = Replayed(self._backbone_alone, GraphMemory())
 
     def whole(self) -> None:
         """Take a step, as training does."""
         self.number += 1
-        clips, labels = self.batches.train(self.number)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss, _ = self.objective(self.model, clips, labels)
-        loss.backward()
-        self.optimiser.step()
+        self.stepper.train(*self.batches.train(self.number), self.config.lr)
+
+    def draw(self) -> None:
+        """Draw and augment a batch."""
+        self.batches.train(self.number)
 
     def bare(self) -> None:
         """Run the backbone alone, forward and backward."""
+        self._bare(self.frames, self.gradient)
+
+    def _backbone_alone(self, frames: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
         with autocast(self.device, self.precision):
-            maps = self.model.backbone(self.frames)
-        maps.backward(self.gradient)
+            maps: torch.Tensor = self.model.backbone(frames)
+        maps.backward(gradient)
+        self.model.zero_grad(set_to_none=True)
+        return maps
 
     def stages(self) -> dict[str, float]:
         """Take a step and return the seconds of each of its stages."""
@@ -144,7 +150,6 @@ class Training:
         self.number += 1
         clips, labels = self.batches.train(self.number)
         times.append(self._now())
-        self.optimiser.zero_grad(set_to_none=True)
         features = self.objective.features(self.model, clips)
         times.append(self._now())
         leaf = features.detach().requires_grad_()
@@ -153,7 +158,8 @@ class Training:
         times.append(self._now())
         features.backward(leaf.grad)
         times.append(self._now())
-        self.optimiser.step()
+        self.stepper.optimiser.step()
+        self.stepper.optimiser.zero_grad(set_to_none=True)
         times.append(self._now())
         names = ("drawing and augmenting", "backbone, forward", "heads and losses, both ways", "backbone, backward")
         return dict(zip((*names, "optimiser"), np.diff(times).tolist(), strict=True))

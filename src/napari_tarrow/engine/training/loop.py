@@ -12,8 +12,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
 from ..chance import CHANCE_LOSS, near_chance
 from ..config import CHANGEABLE
 from ..devices import choose_device, describe, free_memory, give_memory_back, keeping_freed_memory, out_of_memory
@@ -37,6 +35,8 @@ from .updates import Finished, Metrics, Notice, Started, Update
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
+
+    import torch
 
     from ..config import TrainConfig
 
@@ -302,9 +302,7 @@ def _validate(session: Session, showcase: Showcase, control: Control) -> Generat
         yield from _pause(session, showcase, control)
         if control.stopping:
             break
-        session.model.eval()
-        with torch.no_grad():
-            sums += session.objective(session.model, *session.batches.validate(step, count))[1]
+        sums += session.validation_step(step)
         if time.perf_counter() - shown > _SECONDS_BETWEEN_UPDATES:
             yield session.progress_of_validation(sums)
             shown = time.perf_counter()

@@ -16,7 +16,7 @@ import torch
 from ..devices import free_memory
 from ..errors import NotEnoughMemoryError
 from ..files import in_words
-from .optimiser import make_optimiser
+from .stepper import GraphMemory, Stepper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -120,10 +120,12 @@ def make_plan(
     precisions: tuple[str, ...] = ("32", "bf16") if config.precision == "auto" else (config.precision,)
     needs = {p: step_bytes(config, model, objective(p), few) for p in precisions}
     precisions = _that_fit(needs, free_memory(model.device), config.batchsize)
-    times = _shortest({p: _step(config, model, objective(p), draw) for p in precisions}, model.device)
+    memory = GraphMemory()
+    steppers = {p: Stepper(config, copy.deepcopy(model), objective(p), memory) for p in precisions}
+    times = _shortest({p: _step(stepper, draw, config.lr) for p, stepper in steppers.items()}, model.device)
     precision = precisions[0] if len(precisions) == 1 else _faster(times)
     step = times[precision]
-    validation = _validation_seconds(model, objective(precision), draw)
+    validation = _shortest({"": lambda number: steppers[precision].validate(*draw(number))}, model.device)[""]
     steps = max(1, config.train_samples_per_epoch // config.batchsize)
     val_samples = config.val_samples_per_epoch
     epochs = config.epochs
@@ -194,38 +196,13 @@ def step_bytes(
 
 
 def _step(
-    config: TrainConfig,
-    model: TimeArrowNet,
-    objective: Objective,
-    draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
-) -> Callable[[int], None]:
-    """Return what takes a training step of this number on a copy of the model."""
-    model = copy.deepcopy(model).train()
-    optimiser = make_optimiser(config, model)
-
-    @torch.enable_grad()
-    def step(number: int) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        loss, _ = objective(model, *draw(number))
-        loss.backward()
-        optimiser.step()
-
-    return step
+    stepper: Stepper, draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]], rate: float
+) -> Callable[[int], torch.Tensor]:
+    """Return what takes a training step of this number."""
+    return lambda number: stepper.train(*draw(number), rate)
 
 
-def _validation_seconds(
-    model: TimeArrowNet, objective: Objective, draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]]
-) -> float:
-    model = copy.deepcopy(model).eval()
-
-    @torch.no_grad()
-    def step(number: int) -> None:
-        objective(model, *draw(number))
-
-    return _shortest({"": step}, model.device)[""]
-
-
-def _shortest(steps: Mapping[str, Callable[[int], None]], device: torch.device) -> dict[str, float]:
+def _shortest(steps: Mapping[str, Callable[[int], Any]], device: torch.device) -> dict[str, float]:
     """Return the shortest of a few durations of each; in turns, so that a machine that gets busy is so for all."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     begin = time.perf_counter()

@@ -18,9 +18,10 @@ from .checkpoint import Checkpoint, damaged, read_checkpoint, write_checkpoint
 from .course import Pace
 from .draws import Stream
 from .objective import PAIRS, Objective, metrics, new_sums
-from .optimiser import make_optimiser
+from .optimiser import go_on
 from .sampling import evenly_spaced
 from .schedule import Schedule, plateau_drops
+from .stepper import Stepper
 from .updates import EpochEnded, Progress
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Session:
         self.history: list[EpochEnded] = []
         self.objective = make_objective(config, plan.precision)
         self._schedule = Schedule(config.lr_scheduler, config.lr, plan.steps, plan.steps_per_epoch)
-        self._optimiser = make_optimiser(config, model)
+        self._stepper = Stepper(config, model, self.objective)
         self._sums = new_sums(model.device)
         self._shown = self._sums.clone()
         self._before = 0.0  # seconds trained before this session began
@@ -156,19 +157,14 @@ class Session:
         """Sequences seen in training."""
         return self.step * self.config.batchsize * len(self.batches.sequences)
 
-    @torch.enable_grad()
     def train_step(self) -> None:
         """Take one step; nothing waits for the device."""
-        self.model.train()
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._rate(self.step)
-        clips, labels = self.batches.train(self.step)
-        self._optimiser.zero_grad(set_to_none=True)
-        loss, sums = self.objective(self.model, clips, labels)
-        loss.backward()
-        self._optimiser.step()
-        self._sums += sums
+        self._sums += self._stepper.train(*self.batches.train(self.step), self._rate(self.step))
         self.step += 1
+
+    def validation_step(self, number: int) -> torch.Tensor:
+        """Return the sums of the validation batch of this number; nothing waits for the device."""
+        return self._stepper.validate(*self.batches.validate(number, self.plan.val_samples))
 
     def begin_epoch(self) -> None:
         """Measure the speed of training from here."""
@@ -293,7 +289,7 @@ class Session:
                 history=self.history,
                 sums=self._sums,
                 model=self.model.state_dict(),
-                optimiser=self._optimiser.state_dict(),
+                optimiser=self._stepper.optimiser.state_dict(),
                 course=asdict(self._pace.course),
             ),
         )
@@ -313,9 +309,7 @@ class Session:
             raise damaged(self.folder)
         try:
             self._pace.go_on(saved.course, saved.step, len(saved.history), saved.seconds)
-            for group in saved.optimiser["param_groups"]:  # the run may have begun on another device
-                group["fused"] = self._optimiser.defaults["fused"]
-            self._optimiser.load_state_dict(saved.optimiser)
+            go_on(self._stepper.optimiser, saved.optimiser)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise damaged(self.folder) from error
         self.step = self._first_step = self._saved_step = saved.step

@@ -24,6 +24,15 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 ROUNDING = 2e-3  # what it grows to in a few steps, where sums are taken in another order
 
 
+@pytest.fixture(params=["elsewhere", *(["cuda:0"] if torch.cuda.is_available() else [])])
+def there(request, monkeypatch):
+    """The device that stands in for a GPU, and a GPU where there is one."""
+    if request.param == "elsewhere":
+        return request.getfixturevalue("elsewhere")
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    return torch.device(request.param)
+
+
 def finish(updates):
     """Train to the end; returns the run folder and the losses of all epochs."""
     updates = list(updates)
@@ -63,26 +72,26 @@ def test_the_stand_in_refuses_what_a_gpu_refuses(elsewhere):
     ],
     ids=str,
 )
-def test_a_training_and_all_that_follows_from_it(tiny, movie, elsewhere, options):
-    _, losses_there = finish(train(tiny(**options, device=str(elsewhere), name="there")))
+def test_a_training_and_all_that_follows_from_it(tiny, movie, there, options):
+    _, losses_there = finish(train(tiny(**options, device=str(there), name="there")))
     folder, losses = finish(train(tiny(**options, device="cpu", name="here")))
     np.testing.assert_allclose(losses_there, losses, rtol=ROUNDING)
 
-    of_one_model = (results_of(folder, movie, device) for device in (elsewhere, torch.device("cpu")))
-    for there, expected in zip(*of_one_model, strict=True):
-        np.testing.assert_allclose(there, expected, rtol=1e-4, atol=1e-5)
+    of_one_model = (results_of(folder, movie, device) for device in (there, torch.device("cpu")))
+    for found, expected in zip(*of_one_model, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_run_goes_on_elsewhere(tiny, elsewhere):
+def test_a_run_goes_on_elsewhere(tiny, there):
     whole = finish(train(tiny(epochs=3, name="whole")))[1]
     control = Control()
     for update in train(tiny(epochs=3, name="broken"), control):
         if isinstance(update, EpochEnded):
             control.stop()
     folder = update.run_folder
-    rest = finish(resume(folder, device=str(elsewhere)))[1]
+    rest = finish(resume(folder, device=str(there)))[1]
     np.testing.assert_allclose(rest, whole[1:], rtol=ROUNDING)
-    assert choose_device()[0] == elsewhere
+    assert choose_device()[0] == there
     for _ in draw_run_events(folder, folder / "events.png"):
         pass
     assert image.imread(folder / "events.png").ndim == 3
