@@ -8,15 +8,17 @@
 format. *Floor* is what the network's convolutions would take at the best rate that a large matrix product or a large
 convolution reaches on this device in this precision. Everything alternates, and medians are printed.
 
-`--compare` puts another commit of the project beside this one, `--reference` a checkout of the reference
-implementation: whole training steps, embeddings and maps, each in a process of its own, in turns. Where there is a GPU
-it is measured. The cases are the steps of the two presets, that of `paper` with 32 pairs a batch on a CPU.
+`--compare` puts another commit of the project beside this one (since there is `training/batches.py`), `--reference` a
+checkout of the reference implementation: whole training steps, embeddings and maps, each in a process of its own, in
+turns. Where there is a GPU it is measured, and its kernels are listed. The cases are the steps of the two presets, that
+of `paper` with 32 pairs a batch on a CPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import resource
@@ -33,10 +35,13 @@ import torch
 from yardsticks import autocast, best_rate, in_turns, operations, ratio, reference_package, synchronise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from napari_tarrow.engine.training.stepper import Replayed
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES, SIDE = 4, 512  # of the movie that is embedded and attributed
+STEPS, KERNELS = 20, 25  # on a GPU: steps timed at once, kernels of the profile
 
 
 def main() -> None:
@@ -86,35 +91,29 @@ def _options(case: str, device: torch.device, batchsize: int | None) -> dict[str
     return options | ({"batchsize": batchsize} if batchsize else {})
 
 
-def _keeping_freed_memory(device: torch.device) -> contextlib.AbstractContextManager[None]:
-    from napari_tarrow.engine import devices
-
-    if keep := getattr(devices, "keep_freed_memory", None):  # in commits up to 855a3c2, to compare with
-        return contextlib.nullcontext(keep())
-    return devices.keeping_freed_memory(device)
-
-
 class Training:
     """The parts of a training step on the bundled movie."""
 
     def __init__(self, case: str, precision: str, device: torch.device, batchsize: int | None) -> None:
         from napari_tarrow import TrainConfig
+        from napari_tarrow.engine.devices import keeping_freed_memory
+        from napari_tarrow.engine.training.batches import Batches
         from napari_tarrow.engine.training.dataset import open_dataset, open_footage
         from napari_tarrow.engine.training.network import new_network
-        from napari_tarrow.engine.training.session import Batches, make_objective
-        from napari_tarrow.engine.training.stepper import GraphMemory, Replayed, Stepper
+        from napari_tarrow.engine.training.objective import make_objective
+        from napari_tarrow.engine.training.stepper import Stepper
         from napari_tarrow.samples import sample_path
 
         self._ending = contextlib.ExitStack()
-        self._ending.enter_context(_keeping_freed_memory(device))
+        self._ending.enter_context(keeping_freed_memory(device))
         sample = str(sample_path("cancer_cell_migration"))
         self.config = TrainConfig(input_train=(sample,), **_options(case, device, batchsize))
         footage = open_footage(self.config, None, None)
         self.model = new_network(self.config, footage.channels, device).train()
         self.objective = make_objective(self.config, precision)
-        self.stepper = Stepper(self.config, self.model, self.objective)
         self.device, data = device, self._ending.enter_context(open_dataset(self.config, footage, device))
         self.batches = Batches(self.config, data, device)
+        self.stepper = Stepper(self.config, self.model, self.objective, self.batches.made)
         self.number = 0
         clips, _ = self.batches.train(0)
         self.pairs = len(clips) * len(self.batches.sequences)
@@ -122,12 +121,11 @@ class Training:
         with torch.no_grad(), autocast(device, precision):
             self.gradient = torch.randn_like(self.model.backbone(self.frames))
         self.precision = precision
-        self._bare = Replayed(self._backbone_alone, GraphMemory())
 
     def whole(self) -> None:
         """Take a step, as training does."""
         self.number += 1
-        self.stepper.train(*self.batches.train(self.number), self.config.lr)
+        self.stepper.train(self.batches.inputs(self.number), self.config.lr)
 
     def draw(self) -> None:
         """Draw and augment a batch."""
@@ -135,14 +133,20 @@ class Training:
 
     def bare(self) -> None:
         """Run the backbone alone, forward and backward."""
-        self._bare(self.frames, self.gradient)
+        self._bare({})
 
-    def _backbone_alone(self, frames: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-        with autocast(self.device, self.precision):
-            maps: torch.Tensor = self.model.backbone(frames)
-        maps.backward(gradient)
-        self.model.zero_grad(set_to_none=True)
-        return maps
+    @functools.cached_property
+    def _bare(self) -> Replayed:
+        from napari_tarrow.engine.training.stepper import GraphMemory, Replayed
+
+        def backbone_alone(_: Mapping[str, torch.Tensor]) -> torch.Tensor:
+            with autocast(self.device, self.precision):
+                maps: torch.Tensor = self.model.backbone(self.frames)
+            maps.backward(self.gradient)
+            self.model.zero_grad(set_to_none=True)
+            return maps
+
+        return Replayed(backbone_alone, self.device, GraphMemory())
 
     def stages(self) -> dict[str, float]:
         """Take a step and return the seconds of each of its stages."""
@@ -172,12 +176,17 @@ class Training:
 def _step(case: str, precision: str, device: torch.device, arguments: argparse.Namespace) -> None:
     training = Training(case, precision, device, arguments.batchsize)
     shares: list[dict[str, float]] = []
-    work = {"whole": training.whole, "bare": training.bare, "stages": lambda: shares.append(training.stages())}
+    count = STEPS if device.type == "cuda" else 1  # which goes on while the next step is drawn
+    work: dict[str, Callable[[], Any]] = {
+        "whole": functools.partial(_repeated, training.whole, count),
+        "bare": functools.partial(_repeated, training.bare, count),
+        "stages": lambda: shares.append(training.stages()),
+    }
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     seconds = in_turns(work, arguments.rounds, device)
     peak = _peak(device)
-    whole, bare = statistics.median(seconds["whole"]), statistics.median(seconds["bare"])
+    whole, bare = (statistics.median(seconds[name]) / count for name in ("whole", "bare"))
     rate = best_rate(device, torch.bfloat16 if precision == "bf16" else torch.float32)
     floor = operations(training.model.backbone, training.frames) / rate
     print(f"\nTraining, {case}, {precision}: {training.pairs} pairs a step, {training.config.backbone}")
@@ -189,6 +198,26 @@ def _step(case: str, precision: str, device: torch.device, arguments: argparse.N
     for name, value in total.items():
         print(f"  {name:28s} {100 * value / sum(total.values()):5.1f} %")
     print(f"  peak memory {peak / 1e9:.1f} GB")
+    if device.type == "cuda":
+        _profile(training)
+
+
+def _repeated(run: Callable[[], Any], count: int) -> None:
+    for _ in range(count):
+        run()
+
+
+def _profile(training: Training) -> None:
+    """Print the time that a step takes on a GPU, and the kernels that take most of it."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profiler:
+        _repeated(training.whole, STEPS)
+    kernels = sorted(profiler.key_averages(), key=lambda kernel: -kernel.self_device_time_total)
+    busy = sum(kernel.self_device_time_total for kernel in kernels)
+    launched = sum(kernel.count for kernel in kernels)
+    print(f"  the GPU is busy for {busy / STEPS / 1e3:.2f} ms a step, with {launched / STEPS:.0f} kernels:")
+    for kernel in kernels[:KERNELS]:
+        milliseconds, count = kernel.self_device_time_total / STEPS / 1e3, kernel.count / STEPS
+        print(f"  {milliseconds:8.3f} ms, {count:4.0f} x {kernel.key[:90]}")
 
 
 def _using(case: str, device: torch.device) -> dict[str, Callable[[], Any]]:

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from napari_tarrow.engine.errors import UserError
+from napari_tarrow.engine.training.batches import Batches
 from napari_tarrow.engine.training.control import Control, Interrupted
 from napari_tarrow.engine.training.estimate import measure
-from napari_tarrow.engine.training.session import Batches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,14 +54,14 @@ def test_only_the_first_frames_are_read(tiny: Make) -> None:
 
 def test_it_can_be_stopped(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     control, drawn = Control(), []
-    train = Batches.train
+    inputs = Batches.inputs
 
     def stopping(self: Batches, step: int) -> Any:
         drawn.append(step)
         control.stop()
-        return train(self, step)
+        return inputs(self, step)
 
-    monkeypatch.setattr(Batches, "train", stopping)
+    monkeypatch.setattr(Batches, "inputs", stopping)
     with pytest.raises(Interrupted):
         measure(tiny(), control=control)
     assert drawn == [0]

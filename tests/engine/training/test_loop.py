@@ -31,7 +31,7 @@ from napari_tarrow.engine.training import (
     resume,
     train,
 )
-from napari_tarrow.engine.training import session as session_module
+from napari_tarrow.engine.training import batches as batches_module
 from napari_tarrow.engine.training.session import Session
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def test_global_random_state_is_neither_used_nor_changed(tiny: Make) -> None:
 def test_an_interrupted_run_goes_on_digit_for_digit(
     tiny: Make, step: int, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_tarrow.engine.training.session._LOOKS", 3)
+    monkeypatch.setattr("napari_tarrow.engine.training.batches._LOOKS", 3)
     options = {"epochs": 3, "augment": "auto", "clip": 3, "lr_scheduler": "onecycle", "lr": 1e-3}
     whole = list(train(tiny(**options)))
     monkeypatch.setattr("napari_tarrow.engine.training.loop._SECONDS_BETWEEN_UPDATES", -1.0)
@@ -280,8 +280,8 @@ def test_only_a_few_clips_are_drawn_before_it_is_known_that_they_fit(
     tiny: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn = []
-    patches = session_module.patches
-    monkeypatch.setattr(session_module, "patches", lambda *a: (drawn.append(len(a[1].y)), patches(*a))[1])
+    describe = batches_module.describe
+    monkeypatch.setattr(batches_module, "describe", lambda *a: (drawn.append(len(a[1].y)), describe(*a))[1])
     monkeypatch.setattr("napari_tarrow.engine.training.plan.free_memory", lambda device: 10_000_000)
     with pytest.raises(UserError, match="Lower batchsize"):
         list(train(tiny(batchsize=5000, train_samples_per_epoch=5000)))

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
-from napari_tarrow.engine.training.augment import Augmentation, Jitter, Warp, patches
+from napari_tarrow.engine.training.augment import Augmentation, Jitter, Warp
 from napari_tarrow.engine.training.change import squared_change
+from napari_tarrow.engine.training.cutting import patches
 from napari_tarrow.engine.training.draws import Stream
 from napari_tarrow.engine.training.frames import stored_frames
 from napari_tarrow.engine.training.sampling import Places, Sampler, evenly_spaced

@@ -1,7 +1,6 @@
-"""From places to patches: gather, warp and jitter of a whole batch in one composed sampling.
+"""What is done to patches: warps and jitters, drawn for a whole batch.
 
-The levels are those of the reference (tarrow 0.2.0, `data/augmenters.py`). Warps are computed in pixels, sample the
-frame itself (a rotated patch shows what lies beside it, not zeros), bilinearly, and reflect at the frame's border.
+The levels are those of the reference (tarrow 0.2.0, `data/augmenters.py`).
 """
 
 from __future__ import annotations
@@ -10,12 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 if TYPE_CHECKING:
     from .draws import Stream
-    from .frames import FrameStore
-    from .sampling import Places
 
 _ELASTIC_POINTS = 5  # control points of the elastic deformation along each side
 _ELASTIC_PIXELS = 5.0  # their largest displacement
@@ -65,8 +61,15 @@ class Augmentation:
     rising_to: int | None = None
     rising_until: float = 1.0
 
+    @property
+    def strongest(self) -> int:
+        """The strongest level that a sample may get."""
+        return self.level if self.rising_to is None else max(self.level, self.rising_to)
+
     def draw(self, stream: Stream, samples: np.ndarray, clip: int) -> tuple[Warp, Jitter | None, np.ndarray | None]:
         """Draw the warp and the jitter of each sample, and the factor, (B,) float32, of its contrast.
+
+        Which of their arrays there are does not depend on the samples.
 
         Parameters
         ----------
@@ -109,11 +112,9 @@ class Augmentation:
         moves = (per_frame & (levels == 5)[:, None])[..., None]
         shift = np.where(moves, np.stack([u.between(-0.03, 0.03, clip), u.between(-0.03, 0.03, clip)], -1), 0)
         bends = u.chance() & (levels >= 4)
-        bend = u.between(-_ELASTIC_PIXELS, _ELASTIC_PIXELS, 2 * _ELASTIC_POINTS**2)
-        elastic = bends[:, None] * bend if bends.any() else None
-        if elastic is not None:
-            elastic = elastic.reshape(-1, 2, _ELASTIC_POINTS, _ELASTIC_POINTS)
-        return _affine(angle, zoom, frame_zoom, shift), elastic
+        bend = bends[:, None] * u.between(-_ELASTIC_PIXELS, _ELASTIC_PIXELS, 2 * _ELASTIC_POINTS**2)
+        elastic = bend.astype(np.float32).reshape(-1, 2, _ELASTIC_POINTS, _ELASTIC_POINTS)
+        return _affine(angle, zoom, frame_zoom, shift), elastic if self.strongest >= 4 else None
 
     def _draw_jitter(self, u: _Uniform, clip: int, seeds: np.ndarray) -> Jitter:
         noise = u.take(1)[:, 0] * _NOISE  # on for every sample, as in the reference
@@ -156,146 +157,3 @@ def _affine(angle: np.ndarray, zoom: np.ndarray, frame_zoom: np.ndarray, shift: 
     matrix = np.stack([np.stack([cos, sin], -1), np.stack([-sin, cos], -1)], -2)
     offset = -(matrix @ shift[..., None])
     return np.concatenate([matrix, offset], -1).astype(np.float32)
-
-
-def patches(
-    store: FrameStore,
-    places: Places,
-    size: int,
-    warp: Warp,
-    jitter: Jitter | None = None,
-    contrast: np.ndarray | None = None,
-) -> torch.Tensor:
-    """Cut, warp and jitter the patches of a batch; contrast is changed about the median of each frame.
-
-    Returns
-    -------
-    (B, K, C, size, size) float32, where the store is
-    """
-    device = store.values.device
-    if warp.affine is None:
-        raw = store.read(_grid_index(store, places, size, warp))
-    else:
-        raw = _sample_warped(store, places, size, warp)
-    # first the subtraction: the span of a constant frame is 1e-10, and what is not exactly zero would be huge
-    raw.sub_(_column(store.low[places.frames], device)).div_(_column(store.span[places.frames], device))
-    if contrast is not None:
-        median = store.medians[places.frames]
-        factor = np.broadcast_to(contrast[:, None, None], median.shape)
-        raw.mul_(_column(factor, device)).add_(_column(median * (1 - factor), device))
-    if jitter is None:
-        return raw
-    noise = _pixel_noise(on_device(jitter.seeds, device), raw[0].numel()).view(raw.shape)
-    amount = np.broadcast_to(jitter.noise[:, None], jitter.gain.shape)
-    raw.addcmul_(noise, _column(amount, device))
-    return raw.mul_(_column(jitter.gain, device)).add_(_column(jitter.shift, device))
-
-
-def on_device(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Copy an array to a device."""
-    return moved(torch.from_numpy(np.ascontiguousarray(values)), device)
-
-
-def moved(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """Return a tensor on a device; from memory to CUDA without waiting for what it is doing."""
-    if device.type == "cuda" and tensor.device.type == "cpu":
-        return tensor.pin_memory().to(device, non_blocking=True)
-    return tensor.to(device)
-
-
-def _column(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Put a value for each frame of the batch, (B, K), or for each of its channels, (B, K, C), before its pixels."""
-    of_channels = values if values.ndim == 3 else values[..., None]
-    return on_device(of_channels.astype(np.float32, copy=False), device)[..., None, None]
-
-
-def _bases(store: FrameStore, places: Places) -> np.ndarray:
-    """Position in the store of every channel of every frame of the batch: (B, K, C)."""
-    area = (store.heights * store.widths)[places.frames]
-    bases: np.ndarray = store.offsets[places.frames][..., None] + area[..., None] * np.arange(store.channels)
-    return bases
-
-
-def _grid_index(store: FrameStore, places: Places, size: int, warp: Warp) -> torch.Tensor:
-    """Positions of the pixels of flipped and transposed patches: (B, K, C, S, S)."""
-    device = store.values.device
-    steps = np.arange(size)
-    rows = places.y[:, None] + np.where(warp.flip_y[:, None], size - 1 - steps, steps)
-    columns = places.x[:, None] + np.where(warp.flip_x[:, None], size - 1 - steps, steps)
-    rows = rows * store.widths[places.frames[:, 0]][:, None]
-    down = np.where(warp.swap[:, None], columns, rows)
-    across = np.where(warp.swap[:, None], rows, columns)
-    within = on_device(down, device)[:, :, None] + on_device(across, device)[:, None, :]
-    return on_device(_bases(store, places), device)[..., None, None] + within[:, None, None]
-
-
-def _sample_warped(store: FrameStore, places: Places, size: int, warp: Warp) -> torch.Tensor:
-    """Sample the frames bilinearly at the warped positions: (B, K, C, S, S), stored units."""
-    device = store.values.device
-    y, x = _positions(places, size, warp, device)
-    height = on_device(store.heights[places.frames], device)[:, :, None, None]
-    width = on_device(store.widths[places.frames], device)[:, :, None, None]
-    y, x = _reflect(y, height - 1), _reflect(x, width - 1)
-    top, left = y.floor(), x.floor()
-    down, right = (y - top)[:, :, None], (x - left)[:, :, None]
-    top, left = top.long(), left.long()
-    below = torch.minimum(top + 1, height - 1) - top
-    beside = torch.minimum(left + 1, width - 1) - left
-    base = on_device(_bases(store, places), device)[..., None, None]
-    corner = base + (top * width + left)[:, :, None]
-    below, beside = (below * width)[:, :, None], beside[:, :, None]
-    upper = torch.lerp(store.read(corner), store.read(corner + beside), right)
-    corner += below
-    lower = torch.lerp(store.read(corner), store.read(corner + beside), right)
-    return torch.lerp(upper, lower, down)
-
-
-def _positions(places: Places, size: int, warp: Warp, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Where in the frame every pixel of a patch comes from: y and x, (B, K, S, S) float32."""
-    assert warp.affine is not None
-    centred = torch.arange(size, dtype=torch.float32, device=device) - (size - 1) / 2
-    v, u = centred[:, None], centred[None, :]
-    if warp.elastic is not None:
-        bend = _bend(on_device(warp.elastic.astype(np.float32), device), size)
-        v, u = (v + bend[:, 0])[:, None], (u + bend[:, 1])[:, None]
-    affine = on_device(_with_flips(warp), device)[..., None, None]
-    centre_y = on_device((places.y + (size - 1) / 2).astype(np.float32), device)[:, None, None, None]
-    centre_x = on_device((places.x + (size - 1) / 2).astype(np.float32), device)[:, None, None, None]
-    y = affine[:, :, 0, 0] * v + affine[:, :, 0, 1] * u + (affine[:, :, 0, 2] * size + centre_y)
-    x = affine[:, :, 1, 0] * v + affine[:, :, 1, 1] * u + (affine[:, :, 1, 2] * size + centre_x)
-    return y, x
-
-
-def _with_flips(warp: Warp) -> np.ndarray:
-    """Flip and transpose what the affine maps point at: (B, K, 2, 3) float32."""
-    assert warp.affine is not None
-    affine = np.where(warp.swap[:, None, None, None], warp.affine[:, :, ::-1], warp.affine)
-    signs = np.stack([1 - 2 * warp.flip_y, 1 - 2 * warp.flip_x], -1)
-    return np.ascontiguousarray(affine * signs[:, None, :, None], np.float32)
-
-
-def _bend(points: torch.Tensor, size: int) -> torch.Tensor:
-    """Enlarge displacements of control points bilinearly to all pixels: (B, 2, S, S)."""
-    at = torch.arange(size, dtype=torch.float32, device=points.device) * ((_ELASTIC_POINTS - 1) / (size - 1))
-    knots = torch.arange(_ELASTIC_POINTS, dtype=torch.float32, device=points.device)
-    weights = (1 - (at[:, None] - knots).abs()).clamp_(min=0)  # (S, 5)
-    return weights @ points @ weights.T
-
-
-def _reflect(x: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-    """Reflect coordinates at 0 and `last` (without repeating the border)."""
-    period = (2 * last).clamp(min=1)
-    return (last - (last - torch.remainder(x, period)).abs()).clamp_(min=0)
-
-
-def _pixel_noise(seeds: torch.Tensor, count: int) -> torch.Tensor:
-    """Uniform noise in [0, 1) for every pixel of every sample: (B, count) float32.
-
-    A hash of the pixel's number and the sample's seed (C. Wellons' `lowbias32`), the same on every device.
-    """
-    x = torch.arange(count, dtype=torch.int32, device=seeds.device)[None] ^ seeds[:, None]
-    for shift, factor in ((16, 0x21F0AAAD), (15, 0xD35A2D97 - (1 << 32))):
-        x ^= (x >> shift) & ((1 << (32 - shift)) - 1)
-        x *= factor
-    x ^= (x >> 15) & 0x1FFFF
-    return ((x >> 8) & 0xFFFFFF).to(torch.float32).mul_(2.0**-24)

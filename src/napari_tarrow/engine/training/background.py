@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch.nn import functional
 
-from .augment import Warp, patches
+from .augment import Warp
+from .cutting import patches
 from .draws import Stream
 from .sampling import Places
 

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from ..devices import choose_device, describe, free_memory
 from ..errors import NotEnoughMemoryError, UserError
 from ..movies.inputs import listed
+from .batches import Batches
 from .control import Control
 from .dataset import open_dataset, open_footage
 from .network import new_network
+from .objective import make_objective
 from .plan import make_plan, step_bytes
-from .session import Batches, make_objective
 
 if TYPE_CHECKING:
-    import torch
+    import numpy as np
 
     from ..config import TrainConfig
     from .dataset import Footage
@@ -90,12 +91,12 @@ def measure(config: TrainConfig, movies: Any = None, control: Control | None = N
         batches = Batches(first, data, device)
         free, few = free_memory(device), batches.few()
 
-        def heeded(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        def heeded(step: int) -> dict[str, np.ndarray]:
             control.heed()
-            return batches.train(step)
+            return batches.inputs(step)
 
         try:
-            plan, _ = make_plan(first, model, lambda p: make_objective(config, p), heeded, few)
+            plan, _ = make_plan(first, model, lambda p: make_objective(config, p), heeded, batches.made, few)
         except NotEnoughMemoryError:
             plan = None
         precision = plan.precision if plan else "bf16" if config.precision == "auto" else config.precision

@@ -19,15 +19,16 @@ from ..errors import NotEnoughMemoryError, UserError
 from ..files import check_writable, in_words, sweep, user_path
 from ..movies import PreparedMovie, fingerprint
 from ..threads import Threads
+from .batches import Batches
 from .checkpoint import has_checkpoint
 from .control import Control, Interrupted
 from .dataset import Footage, open_dataset, open_footage
 from .monitors import monitors_for
 from .network import new_network, start_differences
-from .objective import new_sums
+from .objective import make_objective, new_sums
 from .plan import make_plan, step_bytes
 from .run_folder import RunRecord, new_run_folder, read_run, training_in, write_run
-from .session import Batches, Session, make_objective
+from .session import Session
 from .shortcuts import find_shortcuts
 from .shown import Showcase, example_patches
 from .updates import Finished, Metrics, Notice, Started, Update
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
     from pathlib import Path
 
+    import numpy as np
     import torch
 
     from ..config import TrainConfig
@@ -154,13 +156,13 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
         batches = Batches(config, data, device)
         few = batches.few()
 
-        def heeded(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        def heeded(step: int) -> dict[str, np.ndarray]:
             control.heed()
-            return batches.train(step)
+            return batches.inputs(step)
 
         if record is None or folder is None:
             notices += start_differences(config)
-            plan, precision = make_plan(config, model, lambda p: make_objective(config, p), heeded, few)
+            plan, precision = make_plan(config, model, lambda p: make_objective(config, p), heeded, batches.made, few)
             prints = [(movie, fingerprint(movie.movie, whole=True)) for movie in footage.movies]
             control.heed()
             control.begin()
@@ -183,13 +185,13 @@ def _run(footage: Footage, control: Control, folder: Path | None, record: RunRec
         started = Started(folder, summary, session.epochs, session.steps, session.epoch, session.seconds_left, memory)
         told: tuple[Update, ...] = (started, *(Notice(text) for text in (*notices, *footage.notices)))
         with contextlib.closing(_drive(session, footage, control)) as updates:
-            yield from _watched(session, itertools.chain(told, _adapting(threads, updates)))
+            yield from _watched(session, itertools.chain(told, _adapting(threads, session, updates)))
 
 
-def _adapting(threads: Threads, updates: Iterable[Update]) -> Iterator[Update]:
+def _adapting(threads: Threads, session: Session, updates: Iterable[Update]) -> Iterator[Update]:
     """Compute with as many threads as help; updates come often enough to ask."""
     for update in updates:
-        yield from map(Notice, threads.adapt())
+        yield from map(Notice, (*threads.adapt(), *session.take_notices()))
         yield update
 
 

@@ -11,11 +11,13 @@ from torch.nn import functional
 from ..devices import widest_float
 from ..models import FoldedHeads, decorrelation_loss
 from .change import squared_change
+from .sampling import evenly_spaced
 from .updates import Metrics
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..config import TrainConfig
     from ..models import TimeArrowNet
 
 _NAMES = ("loss", "loss_decorr", "accuracy", "pred1_ratio", "pairs", "accuracy_change", "change")
@@ -152,3 +154,8 @@ def metrics(sums: torch.Tensor, lr: float, steps: int) -> Metrics:
         lr=lr,
         steps=steps,
     )
+
+
+def make_objective(config: TrainConfig, precision: str) -> Objective:
+    """Return the loss of a run in this precision."""
+    return Objective(evenly_spaced(config.clip_frames, config.frames), config.decor_loss, precision == "bf16")

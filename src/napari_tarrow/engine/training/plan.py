@@ -21,6 +21,8 @@ from .stepper import GraphMemory, Stepper
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+
     from ..config import TrainConfig
     from ..models import TimeArrowNet
     from .objective import Objective
@@ -94,7 +96,8 @@ def make_plan(
     config: TrainConfig,
     model: TimeArrowNet,
     objective: Callable[[str], Objective],
-    draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]],
+    draw: Callable[[int], Mapping[str, np.ndarray]],
+    made: Callable[[Mapping[str, torch.Tensor]], tuple[torch.Tensor, torch.Tensor]],
     few: tuple[torch.Tensor, torch.Tensor],
 ) -> tuple[Plan, str]:
     """Measure a few steps on a copy of the model and plan the run.
@@ -107,7 +110,9 @@ def make_plan(
     objective
         Makes the loss for a precision.
     draw
-        Draws the batch of a step: clips and labels.
+        Draws the inputs of a step's batch.
+    made
+        Makes the batch of them, see `Stepper`.
     few
         A few clips and their labels, which tell what a batch of any size takes.
 
@@ -121,11 +126,11 @@ def make_plan(
     needs = {p: step_bytes(config, model, objective(p), few) for p in precisions}
     precisions = _that_fit(needs, free_memory(model.device), config.batchsize)
     memory = GraphMemory()
-    steppers = {p: Stepper(config, copy.deepcopy(model), objective(p), memory) for p in precisions}
+    steppers = {p: Stepper(config, copy.deepcopy(model), objective(p), made, memory) for p in precisions}
     times = _shortest({p: _step(stepper, draw, config.lr) for p, stepper in steppers.items()}, model.device)
     precision = precisions[0] if len(precisions) == 1 else _faster(times)
     step = times[precision]
-    validation = _shortest({"": lambda number: steppers[precision].validate(*draw(number))}, model.device)[""]
+    validation = _shortest({"": lambda number: steppers[precision].validate(draw(number))}, model.device)[""]
     steps = max(1, config.train_samples_per_epoch // config.batchsize)
     val_samples = config.val_samples_per_epoch
     epochs = config.epochs
@@ -196,10 +201,10 @@ def step_bytes(
 
 
 def _step(
-    stepper: Stepper, draw: Callable[[int], tuple[torch.Tensor, torch.Tensor]], rate: float
+    stepper: Stepper, draw: Callable[[int], Mapping[str, np.ndarray]], rate: float
 ) -> Callable[[int], torch.Tensor]:
     """Return what takes a training step of this number."""
-    return lambda number: stepper.train(*draw(number), rate)
+    return lambda number: stepper.train(draw(number), rate)
 
 
 def _shortest(steps: Mapping[str, Callable[[int], Any]], device: torch.device) -> dict[str, float]:

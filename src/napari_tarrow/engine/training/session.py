@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,14 +11,10 @@ import torch
 
 from ..errors import UserError
 from ..models import write_state
-from .augment import Augmentation, moved, on_device, patches
-from .background import draw_foreground
 from .checkpoint import Checkpoint, damaged, read_checkpoint, write_checkpoint
 from .course import Pace
-from .draws import Stream
-from .objective import PAIRS, Objective, metrics, new_sums
+from .objective import PAIRS, make_objective, metrics, new_sums
 from .optimiser import go_on
-from .sampling import evenly_spaced
 from .schedule import Schedule, plateau_drops
 from .stepper import Stepper
 from .updates import EpochEnded, Progress
@@ -29,66 +24,8 @@ if TYPE_CHECKING:
 
     from ..config import TrainConfig
     from ..models import TimeArrowNet
-    from .dataset import Dataset
+    from .batches import Batches
     from .plan import Plan
-    from .sampling import Sampler
-
-
-# With augmentation "auto", every place of a movie has been seen so often, in the mean, when all patches get the
-# strongest: what comes up again and again is learnt by heart.
-_LOOKS = 100
-
-
-@dataclass(frozen=True)
-class Batches:
-    """Batches as a function of the configuration and the numbers of their samples."""
-
-    config: TrainConfig
-    data: Dataset
-    device: torch.device
-
-    @functools.cached_property
-    def sequences(self) -> np.ndarray:
-        """Positions in a clip of its sequences: (P, T) int64."""
-        return evenly_spaced(self.config.clip_frames, self.config.frames)
-
-    @functools.cached_property
-    def augmentation(self) -> Augmentation:
-        """What is done to training patches."""
-        weakest, strongest = self.config.augment_levels
-        always = Augmentation(weakest, self.config.transpose, self.config.contrast)
-        if strongest == weakest:
-            return always
-        until = _LOOKS * self.data.train.extent / self.config.clip_frames
-        return replace(always, rising_to=strongest, rising_until=until)
-
-    def few(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw the first two clips of the first training batch."""
-        return replace(self, config=self.config.model_copy(update={"batchsize": 2})).train(0)
-
-    def train(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Draw a training batch: clips (B, K, C, S, S) float32, labels (B, P) int64."""
-        samples = np.arange(step * self.config.batchsize, (step + 1) * self.config.batchsize)
-        return self._draw(self.data.train, "train", samples, self.augmentation)
-
-    def validate(self, step: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the validation batch of this number, the same in every epoch; `count` samples in all."""
-        samples = np.arange(step * self.config.batchsize, min((step + 1) * self.config.batchsize, count))
-        augmentation = Augmentation(1, self.config.transpose) if self.config.flip_val else Augmentation(0)
-        return self._draw(self.data.val, "val", samples, augmentation)
-
-    def _draw(
-        self, sampler: Sampler, phase: str, samples: np.ndarray, augmentation: Augmentation
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        seed, store = self.config.seed, self.data.store
-        if self.config.reject_background:
-            places = draw_foreground(sampler, store, seed, phase, samples)
-        else:
-            places = sampler.draw(Stream(seed, f"{phase}/places"), samples)
-        drawn = augmentation.draw(Stream(seed, f"{phase}/augment"), samples, sampler.clips.shape[1])
-        clips = patches(store, places, sampler.size, *drawn)
-        labels = Stream(seed, f"{phase}/order").uniform(samples, len(self.sequences)) < 0.5
-        return moved(clips, self.device), on_device(labels.astype(np.int64), self.device)
 
 
 class Session:
@@ -110,7 +47,7 @@ class Session:
         self.history: list[EpochEnded] = []
         self.objective = make_objective(config, plan.precision)
         self._schedule = Schedule(config.lr_scheduler, config.lr, plan.steps, plan.steps_per_epoch)
-        self._stepper = Stepper(config, model, self.objective)
+        self._stepper = Stepper(config, model, self.objective, batches.made)
         self._sums = new_sums(model.device)
         self._shown = self._sums.clone()
         self._before = 0.0  # seconds trained before this session began
@@ -159,12 +96,16 @@ class Session:
 
     def train_step(self) -> None:
         """Take one step; nothing waits for the device."""
-        self._sums += self._stepper.train(*self.batches.train(self.step), self._rate(self.step))
+        self._sums += self._stepper.train(self.batches.inputs(self.step), self._rate(self.step))
         self.step += 1
+
+    def take_notices(self) -> tuple[str, ...]:
+        """Return what the user should know of the steps, once."""
+        return self._stepper.take_notices()
 
     def validation_step(self, number: int) -> torch.Tensor:
         """Return the sums of the validation batch of this number; nothing waits for the device."""
-        return self._stepper.validate(*self.batches.validate(number, self.plan.val_samples))
+        return self._stepper.validate(self.batches.validation_inputs(number, self.plan.val_samples))
 
     def begin_epoch(self) -> None:
         """Measure the speed of training from here."""
@@ -365,8 +306,3 @@ class Session:
         if done < 3:
             return expected
         return (time.perf_counter() - self._begin) / done * (self.steps - self.step)
-
-
-def make_objective(config: TrainConfig, precision: str) -> Objective:
-    """Return the loss of a run in this precision."""
-    return Objective(evenly_spaced(config.clip_frames, config.frames), config.decor_loss, precision == "bf16")

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from .optimiser import make_optimiser, set_rate
+from .packing import Layout, on_device
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
 
     from ..config import TrainConfig
     from ..models import TimeArrowNet
@@ -29,25 +32,34 @@ class Stepper:
     config : TrainConfig
     model : TimeArrowNet
     objective : Objective
+    made
+        Makes clips and labels, as `Objective` takes them, of a batch's inputs on the model's device.
     memory : GraphMemory, optional
         To be shared with steppers that do not work at the same time.
     """
 
     def __init__(
-        self, config: TrainConfig, model: TimeArrowNet, objective: Objective, memory: GraphMemory | None = None
+        self,
+        config: TrainConfig,
+        model: TimeArrowNet,
+        objective: Objective,
+        made: Callable[[Mapping[str, torch.Tensor]], tuple[torch.Tensor, torch.Tensor]],
+        memory: GraphMemory | None = None,
     ) -> None:
         self.optimiser = make_optimiser(config, model)
-        self._model, self._objective = model, objective
+        self._model, self._objective, self._made = model, objective, made
+        self._told = False
         memory = memory or GraphMemory()
-        self._training, self._validation = Replayed(self._train, memory), Replayed(self._judge, memory)
+        self._training = Replayed(self._train, model.device, memory)
+        self._validation = Replayed(self._judge, model.device, memory)
 
-    def train(self, clips: torch.Tensor, labels: torch.Tensor, rate: float) -> torch.Tensor:
+    def train(self, inputs: Mapping[str, np.ndarray], rate: float) -> torch.Tensor:
         """Take a step with this learning rate; nothing waits for the device.
 
         Parameters
         ----------
-        clips, labels
-            As `Objective` takes them.
+        inputs
+            Of the batch, see `Batches`.
         rate : float
 
         Returns
@@ -57,24 +69,33 @@ class Stepper:
         """
         self._model.train()
         set_rate(self.optimiser, rate)
-        return self._training(clips, labels)
+        return self._training(inputs)
 
-    def validate(self, clips: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def validate(self, inputs: Mapping[str, np.ndarray]) -> torch.Tensor:
         """Return the sums of `Objective`, (7,) float32; the next call may write over them."""
         self._model.eval()
-        return self._validation(clips, labels)
+        return self._validation(inputs)
+
+    def take_notices(self) -> tuple[str, ...]:
+        """Return what the user should know, once: that steps are not replayed, and why."""
+        failure = self._training.failure
+        if failure is None or self._told:
+            return ()
+        self._told = True
+        return (f"Steps are slower than they could be: they could not be captured as a CUDA graph ({failure}).",)
 
     @torch.enable_grad()
-    def _train(self, clips: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        loss, sums = self._objective(self._model, clips, labels)
+    def _train(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        self.optimiser.zero_grad(set_to_none=True)  # of a capture that failed
+        loss, sums = self._objective(self._model, *self._made(inputs))
         loss.backward()
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return sums
 
     @torch.no_grad()
-    def _judge(self, clips: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return self._objective(self._model, clips, labels)[1]
+    def _judge(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        return self._objective(self._model, *self._made(inputs))[1]
 
 
 class GraphMemory:
@@ -87,42 +108,58 @@ class GraphMemory:
 
 
 class Replayed:
-    """Work on batches that is captured as a CUDA graph where there is CUDA.
+    """Work on a batch's inputs that is captured as a CUDA graph where there is CUDA.
 
     A step of training is hundreds of operations, and Python takes longer to hand them to a fast GPU than the GPU to do
     them. A graph is the same operations on the same memory, handed over at once:
-    https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs. The work must not ask the device for a value.
+    https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs. The work must not ask the device for a value, nor
+    write over its inputs.
 
     Parameters
     ----------
     work
-        Makes a tensor of clips and labels. It may change what it works on, a network say, but only in place.
+        Makes a tensor of the inputs, on the device. It may change what it works on, a network say, but only in place.
+    device : torch.device
     memory
         Where the graph's tensors lie.
+
+    Attributes
+    ----------
+    failure : str or None
+        Why the work could not be captured; it is done directly then.
     """
 
-    def __init__(self, work: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], memory: GraphMemory) -> None:
-        self._work, self._memory = work, memory
+    def __init__(
+        self, work: Callable[[Mapping[str, torch.Tensor]], torch.Tensor], device: torch.device, memory: GraphMemory
+    ) -> None:
+        self._work, self._device, self._memory = work, device, memory
+        self.failure: str | None = None
         self._done = 0
+        self._layout: Layout | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
-        self._clips, self._labels, self._result = (torch.empty(0) for _ in range(3))
+        self._packed, self._result = torch.empty(0), torch.empty(0)
 
-    def __call__(self, clips: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Do the work; the next call may write over what is returned. Batches of other shapes are done as they are."""
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> torch.Tensor:
+        """Do the work; the next call may write over what is returned. The graph is for inputs laid out as the first."""
         self._done += 1
-        if self._graph is None and clips.device.type == "cuda" and self._done > _BEFORE_CAPTURE:
-            self._capture(clips, labels)
-        if self._graph is None or clips.shape != self._clips.shape:
-            return self._work(clips, labels)
-        self._clips.copy_(clips)
-        self._labels.copy_(labels)
+        layout = Layout.of(inputs)
+        self._layout = self._layout or layout
+        if self._device.type == "cuda" and self._done > _BEFORE_CAPTURE and not (self._graph or self.failure):
+            self._capture(self._layout)
+        if self._graph is None or layout != self._layout:
+            return self._work(on_device(inputs, self._device))
+        self._packed.copy_(layout.pinned(inputs), non_blocking=True)
         self._graph.replay()
         return self._result
 
-    def _capture(self, clips: torch.Tensor, labels: torch.Tensor) -> None:
-        self._clips, self._labels = clips.clone(), labels.clone()
+    def _capture(self, layout: Layout) -> None:
+        self._packed = torch.empty(layout.size, dtype=torch.uint8, device=self._device)
         torch.cuda.empty_cache()  # a graph has memory of its own
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, self._memory.handle, capture_error_mode="thread_local"):  # napari has others
-            self._result = self._work(self._clips, self._labels)
+        try:
+            with torch.cuda.graph(graph, self._memory.handle, capture_error_mode="thread_local"):  # napari has others
+                self._result = self._work(layout.views(self._packed))
+        except RuntimeError as error:  # nothing has been done yet, and what lacks memory may do with less directly
+            self.failure = str(error).partition("\n")[0]
+            return
         self._graph = graph

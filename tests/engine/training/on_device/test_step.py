@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from napari_tarrow.engine.models import FoldedHeads
+from napari_tarrow.engine.training.batches import Batches
 from napari_tarrow.engine.training.dataset import open_dataset, open_footage
 from napari_tarrow.engine.training.network import new_network
-from napari_tarrow.engine.training.session import Batches, make_objective
+from napari_tarrow.engine.training.objective import make_objective
 
 META = torch.device("meta")
 
