@@ -68,6 +68,10 @@ class ClassificationHead(nn.Module):
             pooled = (pixels.sum(-2, dtype=exact) / pixels.shape[-2])[..., None, None]
         else:
             pooled = maps.mean((-2, -1), keepdim=True, dtype=exact)
+        return self.of_pooled(pooled)
+
+    def of_pooled(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, T) of the mean over space of what `layers` make."""
         return self._after_pooling(pooled).flatten(1)
 
     def evidence(self, projections: torch.Tensor) -> torch.Tensor:

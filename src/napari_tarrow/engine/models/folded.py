@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from ..devices import widest_float
 from .equivariant import SLOPE, EquivariantBlock, EquivariantLayer
+from .fused import ROOM, available
 from .layout import features_last
 from .losses import decorrelation_of_products
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from .network import TimeArrowNet
 
 Pairs = tuple[tuple[int, int], ...]
+_ALL_PAIRS: dict[int, Pairs] = {2: ((0, 1),), 3: ((0, 1), (1, 2), (0, 2))}  # that there are kernels for
+_FUSED_TYPES = (torch.bfloat16,)  # matrix products of others are rounded in the kernels
 
 
 @dataclass(frozen=True)
@@ -90,15 +93,40 @@ class FoldedHeads:
         pairs: Pairs = tuple((int(i), int(j)) for i, j in sequences)
         pixels = maps.movedim(2, -1)
         shape = pixels.shape
+        fused = self._may_be_fused(shape, maps, pairs)
         with torch.autocast(maps.device.type, enabled=False):
-            sums = _Sums.of(pixels.flatten(2, 3), pairs)
+            x, sums = _Sums.of(pixels.flatten(2, 3), pairs, fused)
             projection = _projected(self.convolution, self.norm, sums)
-            first, second, bias = _first_layer(self.first, projection, sums, pairs)
-            hidden: torch.Tensor = _Mixed.apply(pixels.flatten(2, 3), first, second, bias, pairs)  # type: ignore[no-untyped-call]
+            first = _first_layer(self.first, projection, sums, pairs)
             products = projection.products(sums.own, sums.single, sums.pixels)
             decorrelation = decorrelation_of_products(products.to(torch.promote_types(maps.dtype, torch.float32)))
+            if fused:
+                return self._logits_fused(x, first), decorrelation
+            hidden: torch.Tensor = _Mixed.apply(x, *first, pairs)  # type: ignore[no-untyped-call]
         rest = hidden.flatten(0, 1).unflatten(2, shape[2:4]).movedim(-1, 2)
         return self.classification.pooled(self.rest(rest)), decorrelation
+
+    def _may_be_fused(self, shape: torch.Size, maps: torch.Tensor, pairs: Pairs) -> bool:
+        """Return whether there are kernels for these heads: of two layers and few features, of all pairs of a clip."""
+        match list(self.rest):
+            case [EquivariantBlock(layer=EquivariantLayer(active=True, norm=nn.BatchNorm2d() as norm) as second)]:
+                learns = norm.training or not torch.is_grad_enabled()
+                widest = max(shape[-1], *second.L.weight.shape)
+                known = pairs == _ALL_PAIRS.get(shape[1]) and widest <= ROOM and maps.dtype in _FUSED_TYPES
+                return learns and known and available(maps.device)
+        return False
+
+    def _logits_fused(self, x: torch.Tensor, first: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        """Return the logits of all pairs, (B * P, 2), of the maps (B, K, pixels, C), on a GPU."""
+        from .fused.heads import pooled_features
+
+        layer = self.rest[0].layer
+        assert isinstance(layer, EquivariantLayer)
+        assert isinstance(layer.norm, nn.BatchNorm2d)
+        common = layer.G.weight / 2
+        second = layer.L.weight + common, common, layer.L.bias + layer.G.bias
+        pooled = pooled_features(x, first, second, layer.norm, SLOPE)
+        return self.classification.of_pooled(pooled.flatten(0, 1)[..., None, None])
 
 
 @dataclass(frozen=True)
@@ -138,11 +166,16 @@ class _Sums:
     pixels: int
 
     @classmethod
-    def of(cls, x: torch.Tensor, pairs: Pairs) -> _Sums:
-        """Return the sums of `x`, (B, K, pixels, C)."""
-        wide = widest_float(x.device)
-        single, own, cross = _Moments.apply(x, pairs)  # type: ignore[no-untyped-call]
-        return cls(single.to(wide), own.to(wide), cross.sum(0).to(wide), x.shape[2])
+    def of(cls, x: torch.Tensor, pairs: Pairs, fused: bool) -> tuple[torch.Tensor, _Sums]:
+        """Return `x`, (B, K, pixels, C), for further use, and its sums."""
+        if fused:
+            from .fused.heads import moments
+
+            x, *found = moments(x)
+        else:
+            found = _Moments.apply(x, pairs)  # type: ignore[no-untyped-call]
+        single, own, cross = (one.to(widest_float(x.device)) for one in found)
+        return x, cls(single, own, cross.sum(0), x.shape[2])
 
 
 class _Moments(torch.autograd.Function):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ..equivariant import SLOPE
+from ..fused import available
+from ..fused.pixels import convolved, linear_pixels
 from ..layout import features_last
 from ..spans import needed
 from .base import Backbone, initialise_he, pad_to_multiple
@@ -71,6 +73,26 @@ class ConvBlock(nn.Module):
         result: torch.Tensor = last_norm(F.conv2d(maps, second.weight, second.bias))
         return result
 
+    def fused(
+        self, bordered: torch.Tensor, small: torch.Tensor | None = None, *, border: bool = True, pooled: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Return the block's maps, and their pooling, with the kernels for GPUs; arguments as `until_last_relu`.
+
+        With `border` the results have a replicated border. Biases before a batch norm change nothing: it heeds them.
+        """
+        from ..fused.norm import norm_leaky
+
+        first, norm, _, second, last_norm, _ = cast("tuple[Any, ...]", self.conv_block)
+        blocks = None
+        if small is not None:
+            weight, kernels = self._prepared or self._parted_weight()
+            maps, blocks = F.conv2d(bordered, weight), F.conv2d(small, kernels)
+        else:
+            maps = convolved(bordered, first.weight, first.stride[0])
+        maps, _ = norm_leaky(maps, first.bias, norm, SLOPE, blocks=blocks)
+        maps = F.conv2d(maps, second.weight)
+        return norm_leaky(maps, second.bias, last_norm, SLOPE, border=border, pooled=pooled)
+
     def _parted_weight(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the first weight for a skip, which has as many maps as come out, and kernels for what is enlarged."""
         weight = _layers(self)[0].weight
@@ -95,7 +117,7 @@ class _UNetLike(Backbone):
     def core(self, x: torch.Tensor) -> torch.Tensor:
         """Return the maps of images whose sides are multiples of `grid`."""
         if features_last(next(self.r_conv.parameters())) and x.device.type != "mps":  # where nobody could try it
-            return self._core_in_few_passes(x)
+            return self._core_fused(x) if self._may_be_fused(x) else self._core_in_few_passes(x)
         skips: list[torch.Tensor] = []
         for block in self.l_conv:
             x = block(F.max_pool2d(x, 2) if skips and self.pooled else x)
@@ -122,6 +144,26 @@ class _UNetLike(Backbone):
         top = F.leaky_relu(up[0].until_last_relu(skips.pop(), small), SLOPE, inplace=True)
         result: torch.Tensor = self.head(top)
         return result
+
+    def _may_be_fused(self, x: torch.Tensor) -> bool:
+        """Return whether there are kernels for this: batch norm in use has no gradient, and borders need two pixels."""
+        learns = self.training or not torch.is_grad_enabled()
+        return learns and min(x.shape[-2:]) >= 2 * 2**LEVELS and available(x.device)
+
+    def _core_fused(self, x: torch.Tensor) -> torch.Tensor:
+        """Do the same on a GPU."""
+        down, up = (cast("Sequence[ConvBlock]", blocks) for blocks in (self.l_conv, self.r_conv))
+        below, skips = replicate_border(x), []
+        for block in down:
+            maps, pooled = block.fused(below, pooled=self.pooled and block is not down[-1])
+            skips.append(maps)
+            below = maps if pooled is None else pooled
+        del maps, pooled, below
+        small = skips.pop()
+        for block in up[:0:-1]:
+            small, _ = block.fused(skips.pop(), small)
+        top, _ = up[0].fused(skips.pop(), small, border=False)
+        return linear_pixels(top, self.head)
 
     def needs(self, span: Span) -> Span:
         """Return the pixels of a padded image on which the output pixels `span` depend."""

@@ -1,0 +1,35 @@
+"""What a U-Net and its heads do on a GPU in as few passes over the memory as can be, with kernels of our own.
+
+torch's own kernels, one after the other, go over the memory some four times as often, and that is most of what a small
+network costs on a GPU. The kernels are written in Triton, which comes with torch for CUDA under Linux. They agree with
+torch's in Triton's interpreter, and compile, but have not run on a GPU yet: until they have, they are used only where
+the environment variable `NAPARI_TARROW_KERNELS` is 1.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+
+import torch
+from torch import nn
+
+ROOM = 64  # features of heads that there are kernels for, at most
+
+
+def available(device: torch.device) -> bool:
+    """Return whether there are kernels for a device, and they are wanted."""
+    return device.type == "cuda" and os.environ.get("NAPARI_TARROW_KERNELS") == "1" and _work(device)
+
+
+@functools.cache
+def _work(device: torch.device) -> bool:
+    """Try the kernels on a few pixels: without Triton or a compiler for it torch's own do the work."""
+    try:
+        from .norm import norm_leaky
+
+        maps = torch.ones(1, 16, 4, 4, device=device).contiguous(memory_format=torch.channels_last)
+        norm_leaky(maps, maps[0, :, 0, 0], nn.BatchNorm2d(16).to(device), 0.01)
+    except Exception:  # whatever Triton raises, of which there is no list
+        return False
+    return True
