@@ -114,9 +114,14 @@ def test_the_rate_has_no_jumps_and_a_cycle_ends(kind: str, slowness: Callable[[f
 
 
 def test_epochs_are_never_longer_than_asked_for() -> None:
-    run = Run(changing(60, 1, 0.2), longest=10).go()
+    run = Run(changing(60, 4, 2), 4.0, longest=10).go()
     assert max(run.lengths) <= 10
     assert 0.9 * ASKED < run.seconds < 1.1 * ASKED
+
+
+def test_but_they_last_seconds_however_fast_the_machine_is() -> None:
+    run = Run(lambda seconds: 1 / 15, 1 / 15, longest=10).go()
+    assert STEP / 15 * max(run.lengths) == pytest.approx(5, rel=0.1)
 
 
 def test_without_minutes_the_plan_is_kept_to_the_digit() -> None:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from .plan import EPOCHS_AT_LEAST, STEPS_AT_LEAST
+from .plan import EPOCHS_AT_LEAST, STEPS_AT_LEAST, most_steps
 
 if TYPE_CHECKING:
     from .plan import Plan
@@ -102,7 +102,7 @@ class Pace:
     seconds : float or None
         What was asked for.
     longest : int
-        Steps that an epoch has at most.
+        Steps that an epoch has at most, but see `most_steps`.
     """
 
     def __init__(self, plan: Plan, seconds: float | None, longest: int) -> None:
@@ -196,7 +196,8 @@ class Pace:
         assert self._asked is not None
         old, done = self.course, step - begin
         left, epochs = self._divided(self._asked - seconds, old.step_seconds, old.between_seconds)
-        steps = min(math.ceil(left / epochs), max(1, self._longest - done))
+        longest = most_steps(self._longest, max(old.step_seconds, _SHORTEST))
+        steps = min(math.ceil(left / epochs), max(1, longest - done))
         if epochs == 1 and steps < left:
             epochs = 2
         self.course = replace(
@@ -216,5 +217,6 @@ class Pace:
         assert self._asked is not None
         step = max(step, _SHORTEST)
         usual = max(self._asked / EPOCHS_AT_LEAST, STEPS_AT_LEAST * step + between, between / _BETWEEN_SHARE)
-        epochs = max(1, round(seconds / usual), math.ceil(seconds / (self._longest * step + between)))
+        longest = most_steps(self._longest, step) * step + between
+        epochs = max(1, round(seconds / usual), math.ceil(seconds / longest))
         return max(epochs, round((seconds - epochs * between) / step)), epochs

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 # With --minutes, an epoch is cut short so that the curve has about so many points, but not below so many steps: every
 # epoch also costs a validation and a checkpoint.
 EPOCHS_AT_LEAST, STEPS_AT_LEAST = 25, 5
+# Nor do epochs of --train_samples_per_epoch end before so many seconds: a fast GPU would be through with one in half of
+# one, and wait as long for what comes between two.
+_EPOCH_SECONDS = 5.0
 # With --minutes, validation takes at most this share of an epoch, if so many batches do: fewer say nothing, and the
 # machine may only have been busy when it was measured.
 _VALIDATION_SHARE, _VALIDATION_AT_LEAST = 0.1, 4
@@ -136,7 +139,7 @@ def make_plan(
     epochs = config.epochs
     if config.minutes is not None:
         total = max(1, int(60 * config.minutes * (1 - _VALIDATION_SHARE) / step))
-        steps = min(steps, max(STEPS_AT_LEAST, math.ceil(total / EPOCHS_AT_LEAST)))
+        steps = min(most_steps(steps, step), max(STEPS_AT_LEAST, math.ceil(total / EPOCHS_AT_LEAST)))
         epochs = max(1, round(total / steps))
         most = _VALIDATION_SHARE / (1 - _VALIDATION_SHARE) * steps * step / validation * config.batchsize
         val_samples = min(val_samples, max(int(most), _VALIDATION_AT_LEAST * config.batchsize))
@@ -144,6 +147,11 @@ def make_plan(
     seconds = epochs * (steps * step + val_steps * validation)
     told = f"{_told(config, times, precision)}; a step takes about {in_words(needs[precision])} of memory"
     return Plan(epochs, steps, val_samples, precision, seconds, step), told
+
+
+def most_steps(usual: int, step_seconds: float) -> int:
+    """Return how many steps an epoch of `usual` ones may have with minutes: more where they are soon done."""
+    return max(usual, math.ceil(_EPOCH_SECONDS / step_seconds))
 
 
 def _faster(times: dict[str, float]) -> str:
