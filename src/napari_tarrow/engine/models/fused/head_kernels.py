@@ -97,18 +97,13 @@ def statistics(
     kind: tl.constexpr = x.dtype.element_ty
     column = tl.arange(0, BF)
     level = tl.load(pivot + column, mask=column < F, other=0.0)[None, :]
-    wa, wb = _turned(a, C, F, BC, BF).to(kind), _turned(b, C, F, BC, BF).to(kind)
-    wp, wq = _turned(p, F, F, BF, BF).to(kind), _turned(q, F, F, BF, BF).to(kind)
-    wc = tl.load(bias + column, mask=column < F, other=0.0)[None, :]
+    wa, wb, wc, wp, wq = _weights(a, b, bias, p, q, C, F, kind, BC, BF)
     sums = tl.zeros([BR, BF], tl.float32)
     squares = tl.zeros([BR, BF], tl.float32)
     for first in range(start, end, BR):
         there = (first + tl.arange(0, BR) < end)[:, None]
         for pair in range(2 * K - 3):
-            i, j = _members(pair)
-            xi = _frame(x, clip, i, first, end, pixels, C, K, BR, BC)
-            xj = _frame(x, clip, j, first, end, pixels, C, K, BR, BC)
-            yi, yj = _hidden(xi, xj, wa, wb, wc, slope)
+            _, _, yi, yj = _pair(x, clip, pair, first, end, pixels, C, K, wa, wb, wc, slope, BR, BC)
             ui = tl.where(there, _mixed(yi, yj, wp, wq) - level, 0.0)
             uj = tl.where(there, _mixed(yj, yi, wp, wq) - level, 0.0)
             sums += ui + uj
@@ -129,18 +124,13 @@ def pooled(
     column = tl.arange(0, BF)
     scale = tl.load(norm + 2 * F + column, mask=column < F, other=0.0)[None, :]
     shift = tl.load(norm + 3 * F + column, mask=column < F, other=0.0)[None, :]
-    wa, wb = _turned(a, C, F, BC, BF).to(kind), _turned(b, C, F, BC, BF).to(kind)
-    wp, wq = _turned(p, F, F, BF, BF).to(kind), _turned(q, F, F, BF, BF).to(kind)
-    wc = tl.load(bias + column, mask=column < F, other=0.0)[None, :]
+    wa, wb, wc, wp, wq = _weights(a, b, bias, p, q, C, F, kind, BC, BF)
     for pair in range(2 * K - 3):
         si = tl.zeros([BR, BF], tl.float32)
         sj = tl.zeros([BR, BF], tl.float32)
         for first in range(start, end, BR):
             there = (first + tl.arange(0, BR) < end)[:, None]
-            i, j = _members(pair)
-            xi = _frame(x, clip, i, first, end, pixels, C, K, BR, BC)
-            xj = _frame(x, clip, j, first, end, pixels, C, K, BR, BC)
-            yi, yj = _hidden(xi, xj, wa, wb, wc, slope)
+            _, _, yi, yj = _pair(x, clip, pair, first, end, pixels, C, K, wa, wb, wc, slope, BR, BC)
             vi = _mixed(yi, yj, wp, wq) * scale + shift
             vj = _mixed(yj, yi, wp, wq) * scale + shift
             si += tl.where(there, tl.where(vi > 0, vi, vi * slope), 0.0)
@@ -159,18 +149,13 @@ def gradient_sums(
     clip, start, end = _run(pixels, chunk)
     kind: tl.constexpr = x.dtype.element_ty
     column = tl.arange(0, BF)
-    wa, wb = _turned(a, C, F, BC, BF).to(kind), _turned(b, C, F, BC, BF).to(kind)
-    wp, wq = _turned(p, F, F, BF, BF).to(kind), _turned(q, F, F, BF, BF).to(kind)
-    wc = tl.load(bias + column, mask=column < F, other=0.0)[None, :]
+    wa, wb, wc, wp, wq = _weights(a, b, bias, p, q, C, F, kind, BC, BF)
     sums = tl.zeros([BR, BF], tl.float32)
     along = tl.zeros([BR, BF], tl.float32)
     for first in range(start, end, BR):
         there = (first + tl.arange(0, BR) < end)[:, None]
         for pair in range(2 * K - 3):
-            i, j = _members(pair)
-            xi = _frame(x, clip, i, first, end, pixels, C, K, BR, BC)
-            xj = _frame(x, clip, j, first, end, pixels, C, K, BR, BC)
-            yi, yj = _hidden(xi, xj, wa, wb, wc, slope)
+            _, _, yi, yj = _pair(x, clip, pair, first, end, pixels, C, K, wa, wb, wc, slope, BR, BC)
             ui, uj = _mixed(yi, yj, wp, wq), _mixed(yj, yi, wp, wq)
             number = (clip * (2 * K - 3) + pair) * 2
             gi, ni, _ = _behind_norm(ui, norm, to_pooled, number, there, slope, F, BF)
@@ -192,9 +177,7 @@ def gradients(
     clip, start, end = _run(pixels, chunk)
     kind: tl.constexpr = x.dtype.element_ty
     column = tl.arange(0, BF)
-    wa, wb = _turned(a, C, F, BC, BF).to(kind), _turned(b, C, F, BC, BF).to(kind)
-    wp, wq = _turned(p, F, F, BF, BF).to(kind), _turned(q, F, F, BF, BF).to(kind)
-    wc = tl.load(bias + column, mask=column < F, other=0.0)[None, :]
+    wa, wb, wc, wp, wq = _weights(a, b, bias, p, q, C, F, kind, BC, BF)
     mean = tl.load(to_bias + column, mask=column < F, other=0.0)[None, :] / count
     along = tl.load(to_weight + column, mask=column < F, other=0.0)[None, :] / count
     ga = tl.zeros([BC, BF], tl.float32)
@@ -205,10 +188,7 @@ def gradients(
     for first in range(start, end, BR):
         there = (first + tl.arange(0, BR) < end)[:, None]
         for pair in range(2 * K - 3):
-            i, j = _members(pair)
-            xi = _frame(x, clip, i, first, end, pixels, C, K, BR, BC)
-            xj = _frame(x, clip, j, first, end, pixels, C, K, BR, BC)
-            yi, yj = _hidden(xi, xj, wa, wb, wc, slope)
+            xi, xj, yi, yj = _pair(x, clip, pair, first, end, pixels, C, K, wa, wb, wc, slope, BR, BC)
             ui, uj = _mixed(yi, yj, wp, wq), _mixed(yj, yi, wp, wq)
             number = (clip * (2 * K - 3) + pair) * 2
             hi, ni, scale = _behind_norm(ui, norm, to_pooled, number, there, slope, F, BF)
@@ -231,7 +211,7 @@ def gradients(
             gb += tl.dot(tl.trans(xi), zj)
             ti = _mixed(zi, zj, tl.trans(wa), tl.trans(wb))
             tj = _mixed(zj, zi, tl.trans(wa), tl.trans(wb))
-            # frames are come by in the order 0, 1; 1, 2; 0, 2
+            i, j = _members(pair)  # frames are come by in the order 0, 1; 1, 2; 0, 2
             _put_frame(to_x, ti, pair > 0, clip, i, first, end, pixels, C, K, BR, BC)
             _put_frame(to_x, tj, pair > 1, clip, j, first, end, pixels, C, K, BR, BC)
             tl.debug_barrier()  # what one thread has put, another may add to
@@ -328,13 +308,25 @@ def _mixed(one, other, own, common):
 
 
 @triton.jit
-def _hidden(xi, xj, wa, wb, wc, slope):
-    """The hidden maps of both frames of a pair, of the type of `x`."""
+def _weights(a, b, bias, p, q, C, F, kind: tl.constexpr, BC: tl.constexpr, BF: tl.constexpr):
+    """Both layers' weights, transposed, of the type of `x`; the bias of the first in float32."""
+    column = tl.arange(0, BF)
+    wa, wb = _turned(a, C, F, BC, BF).to(kind), _turned(b, C, F, BC, BF).to(kind)
+    wp, wq = _turned(p, F, F, BF, BF).to(kind), _turned(q, F, F, BF, BF).to(kind)
+    return wa, wb, tl.load(bias + column, mask=column < F, other=0.0)[None, :], wp, wq
+
+
+@triton.jit
+def _pair(x, clip, pair, first, end, pixels, C, K, wa, wb, wc, slope, BR: tl.constexpr, BC: tl.constexpr):
+    """Pixels of both frames of a pair, and their hidden maps, of the type of `x`."""
+    i, j = _members(pair)
+    xi = _frame(x, clip, i, first, end, pixels, C, K, BR, BC)
+    xj = _frame(x, clip, j, first, end, pixels, C, K, BR, BC)
     yi = _mixed(xi, xj, wa, wb) + wc
     yj = _mixed(xj, xi, wa, wb) + wc
     yi = tl.where(yi > 0, yi, yi * slope)
     yj = tl.where(yj > 0, yj, yj * slope)
-    return yi.to(xi.dtype), yj.to(xi.dtype)
+    return xi, xj, yi.to(xi.dtype), yj.to(xi.dtype)
 
 
 @triton.jit
