@@ -37,7 +37,6 @@ from yardsticks import autocast, best_rate, in_turns, operations, ratio, referen
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from napari_tarrow.engine.training.stepper import Replayed
 
 ROOT = Path(__file__).resolve().parent.parent
 FRAMES, SIDE = 4, 512  # of the movie that is embedded and attributed
@@ -101,7 +100,7 @@ class Training:
         from napari_tarrow.engine.training.dataset import open_dataset, open_footage
         from napari_tarrow.engine.training.network import new_network
         from napari_tarrow.engine.training.objective import make_objective
-        from napari_tarrow.engine.training.stepper import Stepper
+        from napari_tarrow.engine.training.stepper import GraphMemory, Replayed, Stepper
         from napari_tarrow.samples import sample_path
 
         self._ending = contextlib.ExitStack()
@@ -114,6 +113,7 @@ class Training:
         self.device, data = device, self._ending.enter_context(open_dataset(self.config, footage, device))
         self.batches = Batches(self.config, data, device)
         self.stepper = Stepper(self.config, self.model, self.objective, self.batches.made)
+        self._bare = Replayed(GraphMemory(device))
         self.number = 0
         clips, _ = self.batches.train(0)
         self.pairs = len(clips) * len(self.batches.sequences)
@@ -133,20 +133,14 @@ class Training:
 
     def bare(self) -> None:
         """Run the backbone alone, forward and backward."""
-        self._bare({})
+        self._bare(self._backbone_alone, {})
 
-    @functools.cached_property
-    def _bare(self) -> Replayed:
-        from napari_tarrow.engine.training.stepper import GraphMemory, Replayed
-
-        def backbone_alone(_: Mapping[str, torch.Tensor]) -> torch.Tensor:
-            with autocast(self.device, self.precision):
-                maps: torch.Tensor = self.model.backbone(self.frames)
-            maps.backward(self.gradient)
-            self.model.zero_grad(set_to_none=True)
-            return maps
-
-        return Replayed(backbone_alone, self.device, GraphMemory())
+    def _backbone_alone(self, _: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        with autocast(self.device, self.precision):
+            maps: torch.Tensor = self.model.backbone(self.frames)
+        maps.backward(self.gradient)
+        self.model.zero_grad(set_to_none=True)
+        return maps
 
     def stages(self) -> dict[str, float]:
         """Take a step and return the seconds of each of its stages."""

@@ -147,11 +147,23 @@ def test_devices_are_described_for_people(monkeypatch: pytest.MonkeyPatch) -> No
     assert describe(torch.device("cpu")) == "CPU, 2 threads"
 
 
-def test_free_memory_of_a_gpu_counts_what_torch_holds_unused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_free_memory_of_a_gpu_counts_what_torch_holds_unused_but_for_what_graphs_keep(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def segment(device: int, pool: tuple[int, int], total: int, allocated: int) -> dict[str, object]:
+        return {
+            "device": device,
+            "segment_pool_id": pool,
+            "total_size": total * GB,
+            "allocated_size": allocated * GB,
+        }
+
+    segments = [segment(0, (0, 0), 4, 3), segment(0, (0, 1), 3, 2), segment(1, (0, 2), 9, 0)]
+    monkeypatch.setattr(torch.cuda, "memory_snapshot", lambda: segments)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10 * GB, 80 * GB))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 7 * GB)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 5 * GB)
-    assert free_memory(torch.device("cuda:0")) == 12 * GB
+    assert free_memory(torch.device("cuda:0")) == 11 * GB
 
 
 @pytest.fixture

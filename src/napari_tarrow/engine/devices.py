@@ -26,6 +26,8 @@ _KEEP = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1}  # -1: never
 _AS_USUAL = {_M_MMAP_MAX: 65536, _M_MMAP_THRESHOLD: 2**25, _M_TRIM_THRESHOLD: 2**26}
 _keeping = threading.RLock()  # a generator's end may come at any moment, by the garbage collector
 _keepers: set[object] = set()
+# Held where CUDA graphs are captured: to wait for the whole GPU meanwhile, as each does at first, breaks another.
+whole_gpu = threading.Lock()
 _UNKNOWN_MEMORY = 4 * 1024**3  # bytes taken as available where the system does not say
 _OF_APPLE = (
     "Apple's GPU has not been tried, and torch before 2.14 is known to compute wrong gradients there without a word:"
@@ -99,7 +101,8 @@ def free_memory(device: torch.device) -> int:
 
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + kept - _kept_by_graphs(device))
     if device.type == "mps":
         return int(torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory())
     return max(0, min([_system_memory(), *_group_memory()]))
@@ -190,6 +193,16 @@ def _present() -> list[str]:
 
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     return [*gpus, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+
+
+def _kept_by_graphs(device: torch.device) -> int:
+    """Bytes without a tensor in memory that CUDA graphs have for themselves."""
+    import torch
+
+    index = torch.cuda.current_device() if device.index is None else device.index
+    segments = (segment for segment in torch.cuda.memory_snapshot() if segment["device"] == index)
+    of_graphs = (segment for segment in segments if tuple(segment["segment_pool_id"]) != (0, 0))
+    return sum(segment["total_size"] - segment["allocated_size"] for segment in of_graphs)
 
 
 def _system_memory() -> int:

@@ -36,6 +36,7 @@ def folder(path, *endings):
         (lambda p: folder(p, "png", "tif"), None),
         (lambda p: LAST, "TYXS"),
         (lambda p: LAST[None], "TYXS"),
+        (lambda p: LAST[:, None], "TCYXS"),
         (lambda p: zarr.create_array(p / "m.zarr", data=LAST), "TYXS"),
     ],
 )

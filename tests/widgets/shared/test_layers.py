@@ -150,6 +150,15 @@ def test_a_file_of_coloured_frames_has_the_axes_of_its_layer(tmp_path):
     assert (facts.axes, facts.stored_axes, facts.source.slices) == ("TZYX", "TZYXS", 2)
 
 
+def test_one_channel_beside_colours_is_no_channel():
+    frames = np.random.default_rng(0).integers(0, 256, (5, 1, 8, 9, 3), np.uint8)
+    layer = Image(frames, rgb=True, name="cells", axis_labels=("t", "c", "y", "x"))
+    facts = describe_layer(layer)
+    assert (facts.problem, facts.axes, facts.stored_axes, facts.channels) == (None, "TCYX", "TCYXS", 3)
+    np.testing.assert_array_equal(facts.source.frame(2), np.moveaxis(frames[2, 0], -1, 0))
+    assert "channels besides its colours" in describe_layer(Image(np.repeat(frames, 2, 1), rgb=True), "TCYX").problem
+
+
 def test_of_several_levels_the_finest_is_taken():
     facts = describe_layer(Image([np.ones((5, 8, 8)), np.zeros((5, 4, 4))], multiscale=True, name="cells"))
     assert facts.source.shape == (5, 1, 8, 8)

@@ -171,7 +171,7 @@ class _Sums:
         if fused:
             from .fused.heads import moments
 
-            x, *found = moments(x)
+            x, *found = moments(x.contiguous())
         else:
             found = _Moments.apply(x, pairs)  # type: ignore[no-untyped-call]
         single, own, cross = (one.to(widest_float(x.device)) for one in found)

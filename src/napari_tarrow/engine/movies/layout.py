@@ -137,8 +137,11 @@ def find_layout(
 
 
 def _given(name: str, given: str, shape: tuple[int, ...]) -> str:
-    letters = given.upper().replace("S", "C")
-    if not are_axes(letters) or not {"Y", "X"} <= set(letters):
+    letters = given.upper()
+    if "S" in letters and len(letters) == len(shape) and dict(zip(letters, shape, strict=True)).get("C") == 1:
+        letters = letters.replace("C", DROPPED)  # colours are the channels
+    letters = letters.replace("S", "C")
+    if not are_axes(letters.replace(DROPPED, "")) or not {"Y", "X"} <= set(letters):
         raise UserError(f"Axes {given} cannot be read. Use each of the letters TCZYX once at most, such as TYX.")
     if len(letters) == len(shape):
         return letters

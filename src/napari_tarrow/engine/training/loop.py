@@ -224,6 +224,7 @@ def _drive(session: Session, footage: Footage, control: Control) -> Generator[Up
             yield session.end_epoch(sums)
             if session.epoch % config.visual_dataset_frequency == 0 and config.tensorboard:
                 yield from showcase.maps(session.model, session.epoch)
+        session.end_training()
         if control.stopping and session.epoch < session.epochs:
             reason = "stopped"
         elif session.epoch < session.epochs:

@@ -128,7 +128,7 @@ def make_plan(
     precisions: tuple[str, ...] = ("32", "bf16") if config.precision == "auto" else (config.precision,)
     needs = {p: step_bytes(config, model, objective(p), few) for p in precisions}
     precisions = _that_fit(needs, free_memory(model.device), config.batchsize)
-    memory = GraphMemory()
+    memory = GraphMemory(model.device)
     steppers = {p: Stepper(config, copy.deepcopy(model), objective(p), made, memory) for p in precisions}
     times = _shortest({p: _step(stepper, draw, config.lr) for p, stepper in steppers.items()}, model.device)
     precision = precisions[0] if len(precisions) == 1 else _faster(times)
@@ -232,6 +232,6 @@ def _shortest(steps: Mapping[str, Callable[[int], Any]], device: torch.device) -
 
 def _synchronise(device: torch.device) -> None:
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        torch.cuda.current_stream(device).synchronize()  # waiting for all of it would break another thread's capture
     elif device.type == "mps":
         torch.mps.synchronize()

@@ -103,6 +103,10 @@ class Session:
         """Return what the user should know of the steps, once."""
         return self._stepper.take_notices()
 
+    def end_training(self) -> None:
+        """Give back what only steps need."""
+        self._stepper.release()
+
     def validation_step(self, number: int) -> torch.Tensor:
         """Return the sums of the validation batch of this number; nothing waits for the device."""
         return self._stepper.validate(self.batches.validation_inputs(number, self.plan.val_samples))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..devices import whole_gpu
 from .optimiser import make_optimiser, set_rate
 from .packing import Layout, on_device
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy as np
+
+    Work = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
 
     from ..config import TrainConfig
     from ..models import TimeArrowNet
@@ -49,9 +52,8 @@ class Stepper:
         self.optimiser = make_optimiser(config, model)
         self._model, self._objective, self._made = model, objective, made
         self._told = False
-        memory = memory or GraphMemory()
-        self._training = Replayed(self._train, model.device, memory)
-        self._validation = Replayed(self._judge, model.device, memory)
+        self._memory = memory or GraphMemory(model.device)
+        self._training, self._validation = Replayed(self._memory), Replayed(self._memory)
 
     def train(self, inputs: Mapping[str, np.ndarray], rate: float) -> torch.Tensor:
         """Take a step with this learning rate; nothing waits for the device.
@@ -69,20 +71,24 @@ class Stepper:
         """
         self._model.train()
         set_rate(self.optimiser, rate)
-        return self._training(inputs)
+        return self._training(self._train, inputs)
 
     def validate(self, inputs: Mapping[str, np.ndarray]) -> torch.Tensor:
         """Return the sums of `Objective`, (7,) float32; the next call may write over them."""
         self._model.eval()
-        return self._validation(inputs)
+        return self._validation(self._judge, inputs)
 
     def take_notices(self) -> tuple[str, ...]:
         """Return what the user should know, once: that steps are not replayed, and why."""
-        failure = self._training.failure
+        failure = self._memory.failure
         if failure is None or self._told:
             return ()
         self._told = True
         return (f"Steps are slower than they could be: they could not be captured as a CUDA graph ({failure}).",)
+
+    def release(self) -> None:
+        """Give back the memory of graphs; there is no step any more."""
+        self._training, self._validation = Replayed(self._memory), Replayed(self._memory)
 
     @torch.enable_grad()
     def _train(self, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
@@ -99,12 +105,36 @@ class Stepper:
 
 
 class GraphMemory:
-    """The memory of graphs that are never replayed at the same time, and whose results are read before the next one."""
+    """What graphs share that are never replayed at the same time, and whose results are read before the next one.
+
+    Parameters
+    ----------
+    device : torch.device
+
+    Attributes
+    ----------
+    failure : str or None
+        Why one could not be captured; no other is tried then.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.failure: str | None = None
+
+    @property
+    def capturable(self) -> bool:
+        """Whether graphs can be captured, as far as known."""
+        return self.device.type == "cuda" and self.failure is None
 
     @functools.cached_property
-    def handle(self) -> Any:
-        """What torch knows it by; asking makes it."""
+    def pool(self) -> Any:
+        """Where their tensors lie, as torch knows it."""
         return torch.cuda.graph_pool_handle()
+
+    @functools.cached_property
+    def stream(self) -> torch.cuda.Stream:
+        """What they are captured on: torch's own is one for the whole process, whatever the device."""
+        return torch.cuda.Stream(self.device)
 
 
 class Replayed:
@@ -117,49 +147,49 @@ class Replayed:
 
     Parameters
     ----------
-    work
-        Makes a tensor of the inputs, on the device. It may change what it works on, a network say, but only in place.
-    device : torch.device
-    memory
-        Where the graph's tensors lie.
-
-    Attributes
-    ----------
-    failure : str or None
-        Why the work could not be captured; it is done directly then.
+    memory : GraphMemory
     """
 
-    def __init__(
-        self, work: Callable[[Mapping[str, torch.Tensor]], torch.Tensor], device: torch.device, memory: GraphMemory
-    ) -> None:
-        self._work, self._device, self._memory = work, device, memory
-        self.failure: str | None = None
+    def __init__(self, memory: GraphMemory) -> None:
+        self._memory = memory
         self._done = 0
         self._layout: Layout | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._packed, self._result = torch.empty(0), torch.empty(0)
 
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> torch.Tensor:
-        """Do the work; the next call may write over what is returned. The graph is for inputs laid out as the first."""
+    def __call__(self, work: Work, inputs: Mapping[str, np.ndarray]) -> torch.Tensor:
+        """Do the work; the next call may write over what is returned. The graph is for inputs laid out as the first.
+
+        Parameters
+        ----------
+        work
+            Makes a tensor of the inputs, on the device; the same in every call. It may change what it works on, a
+            network say, but only in place. It is not kept: a graph's memory would outlive whoever has the graph.
+        inputs
+        """
         self._done += 1
         layout = Layout.of(inputs)
         self._layout = self._layout or layout
-        if self._device.type == "cuda" and self._done > _BEFORE_CAPTURE and not (self._graph or self.failure):
-            self._capture(self._layout)
+        if self._graph is None and self._done > _BEFORE_CAPTURE and self._memory.capturable:
+            self._capture(work, self._layout)
         if self._graph is None or layout != self._layout:
-            return self._work(on_device(inputs, self._device))
+            return work(on_device(inputs, self._memory.device))
         self._packed.copy_(layout.pinned(inputs), non_blocking=True)
         self._graph.replay()
         return self._result
 
-    def _capture(self, layout: Layout) -> None:
-        self._packed = torch.empty(layout.size, dtype=torch.uint8, device=self._device)
+    def _capture(self, work: Work, layout: Layout) -> None:
+        memory = self._memory
+        self._packed = torch.empty(layout.size, dtype=torch.uint8, device=memory.device)
         torch.cuda.empty_cache()  # a graph has memory of its own
-        graph = torch.cuda.CUDAGraph()
+        graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream(memory.device)
+        options = {"pool": memory.pool, "stream": memory.stream, "capture_error_mode": "thread_local"}
         try:
-            with torch.cuda.graph(graph, self._memory.handle, capture_error_mode="thread_local"):  # napari has others
-                self._result = self._work(layout.views(self._packed))
+            # other threads of napari may use the GPU meanwhile, but for waiting for all of it
+            with whole_gpu, torch.cuda.device(memory.device), torch.cuda.graph(graph, **options):
+                self._result = work(layout.views(self._packed))
         except RuntimeError as error:  # nothing has been done yet, and what lacks memory may do with less directly
-            self.failure = str(error).partition("\n")[0]
+            torch.cuda.set_stream(before)
+            memory.failure = str(error).partition("\n")[0] or type(error).__name__
             return
         self._graph = graph

@@ -171,12 +171,12 @@ def _problem(name: str, axes: str, shape: tuple[int, ...], colours: bool) -> str
         return f"{name} is {size}, which are {len(shape)} axes{meant}. A movie has one letter for each, such as TYX."
     if not are_axes(axes) or not {"Y", "X"} <= set(axes):
         return f"Axes {axes} cannot be read. Write each of the letters T, C, Z, Y, X once at most, such as TYX."
-    if colours and "C" in axes:
+    length = dict(zip(axes, shape, strict=True))
+    if colours and length.get("C", 1) > 1:
         return (
             f"{name} has channels besides its colours: right click on the layer, Split RGB, and choose one part. If"
             f" they are Z slices, write {axes.replace('C', 'Z')}."
         )
-    length = dict(zip(axes, shape, strict=True))
     if length.get("T", 1) < 2:
         return f"{name} has one frame. Choose a movie of two frames or more; if an axis is time, write T for it."
     return None

@@ -93,6 +93,7 @@ class _Moments(torch.autograd.Function):
     ) -> torch.Tensor:
         (x,) = ctx.saved_tensors
         run = _Run(x)
+        # added to in place: nobody else has what `_Pooled` gives back
         to_x = torch.zeros_like(x) if to_x is None else to_x.contiguous()
         given = (to_single, to_own + to_own.transpose(-1, -2), to_cross)
         run(kernels.add_gradient_of_moments, x, *map(_plain, given), to_x, *x.shape[1:3], run.chunk, x.shape[3])
@@ -173,7 +174,8 @@ class _Run:
         return self._x.new_empty((self._programs, *shape), dtype=torch.float32)
 
     def __call__(self, kernel: Any, *given: Any, rows: int = _ROWS, warps: int = 4) -> None:
-        kernel[(self._programs,)](*given, BR=rows, num_warps=warps, **self._blocks)
+        with torch.cuda.device_of(self._x):
+            kernel[(self._programs,)](*given, BR=rows, num_warps=warps, **self._blocks)
 
 
 def _block(features: int) -> int:

@@ -197,21 +197,24 @@ def _pixelwise(kernel: Any, over: torch.Tensor, *given: Any, **flags: int) -> No
     features = over.shape[1]
     columns, rows = _tile(features)
     grid = (triton.cdiv(_pixels(over), rows) * triton.cdiv(features, columns),)
-    kernel[grid](*given, features, BR=rows, BC=columns, **flags)
+    with torch.cuda.device_of(over):
+        kernel[grid](*given, features, BR=rows, BC=columns, **flags)
 
 
 def _summing(kernel: Any, over: torch.Tensor, programs: int, *given: Any, **flags: int) -> None:
     """Run a kernel that sums over pixels in so many programs."""
     features = over.shape[1]
     columns, rows = _tile(features)
-    kernel[(programs * triton.cdiv(features, columns),)](*given, features, BR=rows, BC=columns, **flags)
+    with torch.cuda.device_of(over):
+        kernel[(programs * triton.cdiv(features, columns),)](*given, features, BR=rows, BC=columns, **flags)
 
 
 def _per_feature(kernel: Any, partial: torch.Tensor, *given: Any) -> None:
     """Run a kernel that adds up what programs found."""
     features = partial.shape[2]
     columns, _ = _tile(features)
-    kernel[(triton.cdiv(features, columns),)](partial, *given, features, BC=columns, BP=32)
+    with torch.cuda.device_of(partial):
+        kernel[(triton.cdiv(features, columns),)](partial, *given, features, BC=columns, BP=32)
 
 
 def _partial(maps: torch.Tensor) -> tuple[torch.Tensor, int]:
