@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..apart import import_triton
+
 if TYPE_CHECKING:
     from ..config import TrainConfig
     from ..models import TimeArrowNet
@@ -15,6 +17,7 @@ _WEIGHT_DECAY = 1e-6  # L2 in the gradient, as in the reference
 
 def make_optimiser(config: TrainConfig, model: TimeArrowNet) -> torch.optim.Adam:
     """Return the optimiser of a run; its learning rate is set before every step."""
+    import_triton()
     cuda = model.device.type == "cuda"
     rate = torch.tensor(config.lr, device=model.device) if cuda else config.lr
     fused = cuda or model.device.type == "cpu"

@@ -13,6 +13,8 @@ import os
 
 import torch
 
+from ...apart import import_triton
+
 ROOM = 32  # features of heads that there are kernels for, at most: more take more shared memory than some GPUs have
 _CAPABILITY = (8, 0)  # of the first GPUs with bfloat16 and enough shared memory
 
@@ -27,6 +29,7 @@ def _work(device: torch.device) -> bool:
     """Try the kernels on a few pixels: without Triton or a compiler for it torch's own do the work."""
     if torch.cuda.get_device_capability(device) < _CAPABILITY:
         return False
+    import_triton()
     try:
         from .trial import try_kernels
 
