@@ -26,8 +26,6 @@ _KEEP = {_M_MMAP_MAX: 0, _M_TRIM_THRESHOLD: -1}  # -1: never
 _AS_USUAL = {_M_MMAP_MAX: 65536, _M_MMAP_THRESHOLD: 2**25, _M_TRIM_THRESHOLD: 2**26}
 _keeping = threading.RLock()  # a generator's end may come at any moment, by the garbage collector
 _keepers: set[object] = set()
-# Held where CUDA graphs are captured: to wait for the whole GPU meanwhile, as each does at first, breaks another.
-whole_gpu = threading.Lock()
 _UNKNOWN_MEMORY = 4 * 1024**3  # bytes taken as available where the system does not say
 _OF_APPLE = (
     "Apple's GPU has not been tried, and torch before 2.14 is known to compute wrong gradients there without a word:"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..devices import whole_gpu
 from .optimiser import make_optimiser, set_rate
 from .packing import Layout, on_device
 
@@ -182,14 +181,18 @@ class Replayed:
         memory = self._memory
         self._packed = torch.empty(layout.size, dtype=torch.uint8, device=memory.device)
         torch.cuda.empty_cache()  # a graph has memory of its own
-        graph, before = torch.cuda.CUDAGraph(), torch.cuda.current_stream(memory.device)
-        options = {"pool": memory.pool, "stream": memory.stream, "capture_error_mode": "thread_local"}
+        graph = torch.cuda.CUDAGraph()
+        memory.stream.wait_stream(torch.cuda.current_stream(memory.device))
         try:
-            # other threads of napari may use the GPU meanwhile, but for waiting for all of it
-            with whole_gpu, torch.cuda.device(memory.device), torch.cuda.graph(graph, **options):
-                self._result = work(layout.views(self._packed))
+            # not `torch.cuda.graph`: it waits for the whole GPU, which breaks what another thread captures, and in some
+            # versions it collects garbage, which may be a window's and may only die in its own thread
+            with torch.cuda.stream(memory.stream):
+                graph.capture_begin(memory.pool, capture_error_mode="thread_local")  # others may use the GPU meanwhile
+                try:
+                    self._result = work(layout.views(self._packed))
+                finally:
+                    graph.capture_end()
         except RuntimeError as error:  # nothing has been done yet, and what lacks memory may do with less directly
-            torch.cuda.set_stream(before)
             memory.failure = str(error).partition("\n")[0] or type(error).__name__
             return
         self._graph = graph
