@@ -127,10 +127,6 @@ class Training:
         self.number += 1
         self.stepper.train(self.batches.inputs(self.number), self.config.lr)
 
-    def draw(self) -> None:
-        """Draw and augment a batch."""
-        self.batches.train(self.number)
-
     def bare(self) -> None:
         """Run the backbone alone, forward and backward."""
         self._bare(self._backbone_alone, {})

@@ -29,8 +29,8 @@ def results(model, clips, train, autocast=False, fused=True):
     """Everything that comes out of a network and is learnt of it; biases before a batch norm are learnt nothing of."""
     model = copy.deepcopy(model).train(train)
     with pytest.MonkeyPatch.context() as patch, torch.set_grad_enabled(train):
-        patch.setattr(unet, "available", lambda device: fused)
-        patch.setattr(folded, "available", lambda device: fused)
+        patch.setattr(unet, "available", lambda device, training: fused)
+        patch.setattr(folded, "available", lambda device, training: fused)
         with torch.autocast(DEVICE.type, torch.bfloat16, enabled=autocast):
             maps = model.backbone(clips.flatten(0, 1).contiguous(memory_format=torch.channels_last))
             heads = FoldedHeads.of(model, maps)

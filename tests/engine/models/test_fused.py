@@ -34,6 +34,6 @@ def test_on_a_gpu():
 
 def test_only_where_they_are_asked_for(monkeypatch):
     monkeypatch.delenv("NAPARI_TARROW_KERNELS", raising=False)
-    assert not available(torch.device("cuda:0"))
+    assert not available(torch.device("cuda:0"), True)
     monkeypatch.setenv("NAPARI_TARROW_KERNELS", "1")
-    assert not available(torch.device("cpu"))
+    assert not available(torch.device("cpu"), True)

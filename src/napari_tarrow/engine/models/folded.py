@@ -110,10 +110,9 @@ class FoldedHeads:
         """Return whether there are kernels for these heads: of two layers and few features, of all pairs of a clip."""
         match list(self.rest):
             case [EquivariantBlock(layer=EquivariantLayer(active=True, norm=nn.BatchNorm2d() as norm) as second)]:
-                learns = norm.training or not torch.is_grad_enabled()
                 widest = max(shape[-1], *second.L.weight.shape)
                 known = pairs == _ALL_PAIRS.get(shape[1]) and widest <= ROOM and maps.dtype in _FUSED_TYPES
-                return learns and known and available(maps.device)
+                return known and available(maps.device, norm.training)
         return False
 
     def _logits_fused(self, x: torch.Tensor, first: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> torch.Tensor:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    Work = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
-
     from ..config import TrainConfig
     from ..models import TimeArrowNet
     from .objective import Objective
+
+    Work = Callable[[Mapping[str, torch.Tensor]], torch.Tensor]
 
 # Before work is captured it is done so often: what it makes once (the optimiser's state) is there then, and the fastest
 # convolutions are known.
@@ -166,10 +166,12 @@ class Replayed:
             network say, but only in place. It is not kept: a graph's memory would outlive whoever has the graph.
         inputs
         """
+        if self._graph is None and not self._memory.capturable:
+            return work(on_device(inputs, self._memory.device))
         self._done += 1
         layout = Layout.of(inputs)
         self._layout = self._layout or layout
-        if self._graph is None and self._done > _BEFORE_CAPTURE and self._memory.capturable:
+        if self._graph is None and self._done > _BEFORE_CAPTURE:
             self._capture(work, self._layout)
         if self._graph is None or layout != self._layout:
             return work(on_device(inputs, self._memory.device))

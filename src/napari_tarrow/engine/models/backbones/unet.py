@@ -146,9 +146,8 @@ class _UNetLike(Backbone):
         return result
 
     def _may_be_fused(self, x: torch.Tensor) -> bool:
-        """Return whether there are kernels for this: batch norm in use has no gradient, and borders need two pixels."""
-        learns = self.training or not torch.is_grad_enabled()
-        return learns and min(x.shape[-2:]) >= 2 * 2**LEVELS and available(x.device)
+        """Return whether there are kernels for this: borders need two pixels."""
+        return min(x.shape[-2:]) >= 2 * 2**LEVELS and available(x.device, self.training)
 
     def _core_fused(self, x: torch.Tensor) -> torch.Tensor:
         """Do the same on a GPU."""

@@ -19,9 +19,10 @@ ROOM = 32  # features of heads that there are kernels for, at most: more take mo
 _CAPABILITY = (8, 0)  # of the first GPUs with bfloat16 and enough shared memory
 
 
-def available(device: torch.device) -> bool:
-    """Return whether there are kernels for a device, and they are wanted."""
-    return device.type == "cuda" and os.environ.get("NAPARI_TARROW_KERNELS") == "1" and _work(device)
+def available(device: torch.device, training: bool) -> bool:
+    """Return whether there are kernels for a device, and they are wanted; batch norm in use has no gradient there."""
+    learns = training or not torch.is_grad_enabled()
+    return learns and device.type == "cuda" and os.environ.get("NAPARI_TARROW_KERNELS") == "1" and _work(device)
 
 
 @functools.cache

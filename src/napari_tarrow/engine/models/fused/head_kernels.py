@@ -12,6 +12,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from .norm_kernels import put_sums
+
 _SIZES = ["K", "pixels", "chunk"]
 
 
@@ -47,12 +49,10 @@ def moments(
     tl.store(single + (number * K + 1) * C + column, s1, mask=there)
     _store_square(own, number * K, o0, C, BC)
     _store_square(own, number * K + 1, o1, C, BC)
-    if K == 2:
-        _store_square(cross, number, c01, C, BC)
-    else:
+    _store_square(cross, number * (2 * K - 3), c01, C, BC)
+    if K == 3:
         tl.store(single + (number * K + 2) * C + column, s2, mask=there)
         _store_square(own, number * K + 2, o2, C, BC)
-        _store_square(cross, number * 3, c01, C, BC)
         _store_square(cross, number * 3 + 1, c12, C, BC)
         _store_square(cross, number * 3 + 2, c02, C, BC)
 
@@ -108,9 +108,7 @@ def statistics(
             uj = tl.where(there, _mixed(yj, yi, wp, wq) - level, 0.0)
             sums += ui + uj
             squares += ui * ui + uj * uj
-    to = partial + tl.program_id(0) * 2 * F + column
-    tl.store(to, tl.sum(sums, 0), mask=column < F)
-    tl.store(to + F, tl.sum(squares, 0), mask=column < F)
+    put_sums(partial, tl.program_id(0), column, sums, squares, F)
 
 
 @triton.jit(do_not_specialize=_SIZES)
@@ -135,9 +133,7 @@ def pooled(
             vj = _mixed(yj, yi, wp, wq) * scale + shift
             si += tl.where(there, tl.where(vi > 0, vi, vi * slope), 0.0)
             sj += tl.where(there, tl.where(vj > 0, vj, vj * slope), 0.0)
-        to = partial + ((tl.program_id(0) * (2 * K - 3) + pair) * 2) * F + column
-        tl.store(to, tl.sum(si, 0), mask=column < F)
-        tl.store(to + F, tl.sum(sj, 0), mask=column < F)
+        put_sums(partial, tl.program_id(0) * (2 * K - 3) + pair, column, si, sj, F)
 
 
 @triton.jit(do_not_specialize=_SIZES)
@@ -162,9 +158,7 @@ def gradient_sums(
             gj, nj, _ = _behind_norm(uj, norm, to_pooled, number + 1, there, slope, F, BF)
             sums += gi + gj
             along += gi * ni + gj * nj
-    to = partial + tl.program_id(0) * 2 * F + column
-    tl.store(to, tl.sum(sums, 0), mask=column < F)
-    tl.store(to + F, tl.sum(along, 0), mask=column < F)
+    put_sums(partial, tl.program_id(0), column, sums, along, F)
 
 
 @triton.jit(do_not_specialize=_SIZES)

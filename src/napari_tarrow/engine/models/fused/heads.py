@@ -75,7 +75,7 @@ class _Moments(torch.autograd.Function):
         run = _Run(x)
         single = run.room(frames, features)
         own = run.room(frames, features, features)
-        cross = run.room(1 if frames == 2 else 3, features, features)
+        cross = run.room(_pairs(frames), features, features)
         run(kernels.moments, x, single, own, cross, frames, pixels, run.chunk, features)
         ctx.save_for_backward(x)
         ctx.set_materialize_grads(False)
@@ -117,7 +117,7 @@ class _Pooled(torch.autograd.Function):
         slope: float,
     ) -> torch.Tensor:
         clips, frames, pixels, _ = x.shape
-        pairs, features = (1 if frames == 2 else 3), len(p)
+        pairs, features = _pairs(frames), len(p)
         run = _Run(x, features)
         weights = tuple(map(_plain, (a, b, bias, p, q)))
         sizes = (frames, pixels, run.chunk, slope, x.shape[3], features)
@@ -176,6 +176,11 @@ class _Run:
     def __call__(self, kernel: Any, *given: Any, rows: int = _ROWS, warps: int = 4) -> None:
         with torch.cuda.device_of(self._x):
             kernel[(self._programs,)](*given, BR=rows, num_warps=warps, **self._blocks)
+
+
+def _pairs(frames: int) -> int:
+    """Return how many pairs two or three frames make."""
+    return 2 * frames - 3
 
 
 def _block(features: int) -> int:

@@ -77,11 +77,11 @@ class _NormLeaky(torch.autograd.Function):
             blocks = blocks.contiguous(memory_format=torch.channels_last)
         x, values = _normalised(x, blocks, before, norm)
         y = _new(x, x.shape[2] + 2 * border, x.shape[3] + 2 * border)
-        _pixelwise(kernels.activate, y, x, values, y, _pixels(y), *x.shape[2:], slope, BORDER=int(border))
+        _run(kernels.activate, y, x, values, y, _pixels(y), *x.shape[2:], slope, BORDER=int(border))
         small = None
         if pooled:
             small = _new(x, x.shape[2] // 2 + 2, x.shape[3] // 2 + 2)
-            _pixelwise(kernels.pool, small, y, small, _pixels(small), x.shape[2] // 2, x.shape[3] // 2)
+            _run(kernels.pool, small, y, small, _pixels(small), x.shape[2] // 2, x.shape[3] // 2)
         ctx.save_for_backward(x, values, y if pooled else None)
         ctx.options = slope, border, blocks is not None, norm.training
         ctx.before = before
@@ -100,27 +100,18 @@ class _NormLeaky(torch.autograd.Function):
         inputs = (x, values, to_y, y if pooled else x, small)
         flags = {"BORDER": int(border), "POOLED": int(pooled)}
         partial, programs = _partial(x)
-        _summing(kernels.gradient_sums, x, programs, *inputs, partial, count, height, width, slope, **flags)
+        _run(kernels.gradient_sums, x, *inputs, partial, count, height, width, slope, programs=programs, **flags)
         to_weight, to_bias = finished_gradients(partial)
         to_x, to_blocks = torch.empty_like(x), x
         if add:
             to_blocks = _new(x, height // 2 + 1, width // 2 + 1, 4 * features).zero_()
         outputs = (to_weight, to_bias, to_x, to_blocks)
-        _pixelwise(
+        _run(
             kernels.gradient_of_input, x, *inputs, *outputs, count, height, width, float(count), slope,
             ADD=int(add), **flags,
         )  # fmt: skip
-        return (
-            to_x,
-            to_blocks if add else None,
-            to_weight,
-            to_bias,
-            torch.zeros_like(ctx.before),
-            None,
-            None,
-            None,
-            None,
-        )
+        learnt = (to_x, to_blocks if add else None, to_weight, to_bias, torch.zeros_like(ctx.before))
+        return *learnt, None, None, None, None
 
 
 def _normalised(
@@ -132,9 +123,8 @@ def _normalised(
     total = torch.empty_like(x) if add else x
     partial, programs = _partial(x)
     if norm.training or add:
-        _summing(
-            kernels.statistics, x, programs, x, blocks if add else x, total, partial, count, height, width, ADD=int(add)
-        )
+        given = (x, blocks if add else x, total, partial, count, height, width)
+        _run(kernels.statistics, x, *given, programs=programs, ADD=int(add))
     return total, finished_statistics(partial, x, before, norm, count)
 
 
@@ -192,19 +182,11 @@ def _tile(features: int) -> tuple[int, int]:
     return columns, _ELEMENTS // columns
 
 
-def _pixelwise(kernel: Any, over: torch.Tensor, *given: Any, **flags: int) -> None:
-    """Run a kernel over all pixels of `over`."""
+def _run(kernel: Any, over: torch.Tensor, *given: Any, programs: int | None = None, **flags: int) -> None:
+    """Run a kernel over all pixels of `over`; in so many programs if it sums, else in one for each tile."""
     features = over.shape[1]
     columns, rows = _tile(features)
-    grid = (triton.cdiv(_pixels(over), rows) * triton.cdiv(features, columns),)
-    with torch.cuda.device_of(over):
-        kernel[grid](*given, features, BR=rows, BC=columns, **flags)
-
-
-def _summing(kernel: Any, over: torch.Tensor, programs: int, *given: Any, **flags: int) -> None:
-    """Run a kernel that sums over pixels in so many programs."""
-    features = over.shape[1]
-    columns, rows = _tile(features)
+    programs = programs or triton.cdiv(_pixels(over), rows)
     with torch.cuda.device_of(over):
         kernel[(programs * triton.cdiv(features, columns),)](*given, features, BR=rows, BC=columns, **flags)
 

@@ -41,9 +41,7 @@ def statistics(
         away = tl.where(mask, value.to(tl.float32) - pivot[None, :], 0.0)
         first += away
         second += away * away
-    to = partial + program * 2 * C + column
-    tl.store(to, tl.sum(first, 0), mask=there)
-    tl.store(to + C, tl.sum(second, 0), mask=there)
+    put_sums(partial, program, column, first, second, C)
 
 
 @triton.jit(do_not_specialize=_PROGRAMS)
@@ -110,12 +108,9 @@ def pool(
     line = 2 * width + 2
     corner = (n * (2 * height + 2) + 2 * h + 1) * line + 2 * w + 1
     at = corner[:, None] * C + column[None, :]
-    a = tl.load(y + at, mask=mask, other=0.0)
-    b = tl.load(y + at + C, mask=mask, other=0.0)
-    c = tl.load(y + at + line * C, mask=mask, other=0.0)
-    d = tl.load(y + at + line * C + C, mask=mask, other=0.0)
-    largest = tl.maximum(tl.maximum(a, b), tl.maximum(c, d))
-    tl.store(pooled + row.to(tl.int64)[:, None] * C + column[None, :], largest, mask=mask)
+    _, _, _, largest = _block(y, at, line, mask, C)
+    at = row.to(tl.int64)[:, None] * C + column[None, :]
+    tl.store(pooled + at, largest.to(pooled.dtype.element_ty), mask=mask)
 
 
 @triton.jit(do_not_specialize=_SIZES)
@@ -138,9 +133,7 @@ def gradient_sums(
         )
         first += gradient
         second += gradient * normal
-    to = partial + program * 2 * C + column
-    tl.store(to, tl.sum(first, 0), mask=there)
-    tl.store(to + C, tl.sum(second, 0), mask=there)
+    put_sums(partial, program, column, first, second, C)
 
 
 @triton.jit(do_not_specialize=_PROGRAMS)
@@ -201,11 +194,7 @@ def _gradient(
         line = width + 2
         corner = (n.to(tl.int64) * (height + 2) + h // 2 * 2 + 1) * line + w // 2 * 2 + 1
         at = corner[:, None] * C + column[None, :]
-        a = tl.load(y + at, mask=mask, other=0.0).to(tl.float32)
-        b = tl.load(y + at + C, mask=mask, other=0.0).to(tl.float32)
-        c = tl.load(y + at + line * C, mask=mask, other=0.0).to(tl.float32)
-        d = tl.load(y + at + line * C + C, mask=mask, other=0.0).to(tl.float32)
-        largest = tl.maximum(tl.maximum(a, b), tl.maximum(c, d))
+        a, b, c, largest = _block(y, at, line, mask, C)
         winner = tl.where(a == largest, 0, tl.where(b == largest, 1, tl.where(c == largest, 2, 3)))  # torch: the first
         own = h % 2 * 2 + w % 2
         pooled = _folded(to_pooled, n, h // 2, w // 2, column, mask, height // 2, width // 2, C)
@@ -213,6 +202,16 @@ def _gradient(
     gradient = tl.where(value * scale[None, :] + shift[None, :] > 0, gradient, gradient * slope)
     gradient = tl.where(mask, gradient, 0.0)
     return gradient, (value - mean[None, :]) * inverse[None, :], scale
+
+
+@triton.jit
+def _block(y, at, line, mask, C):
+    """The first three of a block of 2 x 2 pixels, and the largest of all; a line has so many pixels."""
+    a = tl.load(y + at, mask=mask, other=0.0).to(tl.float32)
+    b = tl.load(y + at + C, mask=mask, other=0.0).to(tl.float32)
+    c = tl.load(y + at + line * C, mask=mask, other=0.0).to(tl.float32)
+    d = tl.load(y + at + line * C + C, mask=mask, other=0.0).to(tl.float32)
+    return a, b, c, tl.maximum(tl.maximum(a, b), tl.maximum(c, d))
 
 
 @triton.jit
@@ -251,6 +250,14 @@ def _place_in_blocks(row, height, width, C):
     y, x = h // 2 + h % 2, w // 2 + w % 2
     pixel = (n.to(tl.int64) * (height // 2 + 1) + y) * (width // 2 + 1) + x
     return pixel * (4 * C) + (h % 2 * 2 + w % 2) * C
+
+
+@triton.jit
+def put_sums(partial, program, column, first, second, C):
+    """Leave both sums over the rows of a program in (programs, 2, C)."""
+    to = partial + program * 2 * C + column
+    tl.store(to, tl.sum(first, 0), mask=column < C)
+    tl.store(to + C, tl.sum(second, 0), mask=column < C)
 
 
 @triton.jit
