@@ -10,6 +10,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from .layout import features_last
+from .products import pixelwise, weight_gradient
 
 SLOPE = 0.01  # of every leaky ReLU: torch's default
 
@@ -99,7 +100,7 @@ class _TwoFrames(torch.autograd.Function):
         even, odd = first + second, first - second
         ctx.save_for_backward(even, odd, half, both)
         ctx.dtype = own.dtype
-        return _plus_and_minus(F.linear(even, both, bias.to(x.dtype)), F.linear(odd, half))
+        return _plus_and_minus(pixelwise(even, both, bias.to(x.dtype)), pixelwise(odd, half))
 
     @staticmethod
     @once_differentiable
@@ -108,10 +109,10 @@ class _TwoFrames(torch.autograd.Function):
         even, odd, half, both = ctx.saved_tensors
         first, second = gradient.unbind(1)
         to_even, to_odd = first + second, first - second
-        x = _plus_and_minus(to_even @ both, to_odd @ half) if ctx.needs_input_grad[0] else None
+        of_x = ctx.needs_input_grad[0]
+        x = _plus_and_minus(pixelwise(to_even, both.T), pixelwise(to_odd, half.T)) if of_x else None
+        common, own = (weight_gradient(*both).to(ctx.dtype) for both in ((to_even, even), (to_odd, odd)))
         rows = to_even.flatten(0, -2)
-        common = (rows.T @ even.flatten(0, -2)).to(ctx.dtype)
-        own = (to_odd.flatten(0, -2).T @ odd.flatten(0, -2)).to(ctx.dtype)
         bias = (rows.new_ones(1, len(rows)) @ rows)[0].to(ctx.dtype)  # a sum in float32 would first copy
         return x, (own + common) / 2, common, bias
 

@@ -23,6 +23,7 @@ from .equivariant import SLOPE, EquivariantBlock, EquivariantLayer
 from .fused import ROOM, available
 from .layout import features_last
 from .losses import decorrelation_of_products
+from .products import pixelwise, weight_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -269,7 +270,7 @@ class _Mixed(torch.autograd.Function):
         ctx: Any, x: torch.Tensor, first: torch.Tensor, second: torch.Tensor, bias: torch.Tensor, pairs: Pairs
     ) -> torch.Tensor:
         first, second = first.to(x.dtype), second.to(x.dtype)
-        a, b = F.linear(x, first, bias.to(x.dtype)), F.linear(x, second)
+        a, b = pixelwise(x, first, bias.to(x.dtype)), pixelwise(x, second)
         y = a.new_empty((len(a), len(pairs), 2, *a.shape[2:]))
         for number, (i, j) in enumerate(pairs):
             torch.add(a[:, i], b[:, j], out=y[:, number, 0])
@@ -289,10 +290,10 @@ class _Mixed(torch.autograd.Function):
             places = [(p, side) for p, pair in enumerate(ctx.pairs) for side in (0, 1) if pair[side] == frame]
             _sum([gradient[:, p, side] for p, side in places], out=to_a[:, frame])
             _sum([gradient[:, p, 1 - side] for p, side in places], out=to_b[:, frame])
-        rows_a, rows_b, rows = to_a.flatten(0, 2), to_b.flatten(0, 2), x.flatten(0, 2)
-        to_x = (rows_a @ first).addmm_(rows_b, second).view(x.shape)
-        to_first, to_second = (rows_a.T @ rows).to(ctx.dtype), (rows_b.T @ rows).to(ctx.dtype)
-        return to_x, to_first, to_second, (rows.new_ones(1, len(rows)) @ rows_a)[0].to(ctx.dtype), None
+        to_x = pixelwise(to_a, first.T).add_(pixelwise(to_b, second.T))
+        to_first, to_second = (weight_gradient(part, x).to(ctx.dtype) for part in (to_a, to_b))
+        rows = to_a.flatten(0, 2)
+        return to_x, to_first, to_second, (rows.new_ones(1, len(rows)) @ rows)[0].to(ctx.dtype), None
 
 
 def _sum(parts: Sequence[torch.Tensor], out: torch.Tensor) -> None:

@@ -15,11 +15,12 @@ import torch.nn.functional as F
 
 from .equivariant import SLOPE
 from .layout import pixel_rows, weighted_sum
+from .products import pixelwise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_CHUNK = 2**11  # pixels at a time of a thread: what fits into a core's cache
+_CHUNK = 2**13  # pixels at a time of a thread: what fits into a core's cache
 _CHUNK_ELSEWHERE = 2**18
 
 
@@ -44,17 +45,21 @@ class Affine(NamedTuple):
     def __call__(self, frames: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """Apply it."""
         if len(frames) == 1:
-            return [torch.addmm(self.bias, frames[0], self.own)]
+            return [pixelwise(frames[0], self.own.T, self.bias)]
         if len(frames) == 2:
-            even = torch.addmm(self.bias, frames[0] + frames[1], self.even)
-            odd = (frames[0] - frames[1]) @ self.half
-            return [even + odd, torch.sub(even, odd, out=odd)]
-        shared = torch.addmm(self.bias, _total(frames), self.common)
-        return [torch.addmm(shared, frame, self.own) for frame in frames]
+            return self._of_two(frames[0] + frames[1], frames[0] - frames[1])
+        shared = pixelwise(_total(frames), self.common.T, self.bias)
+        return [pixelwise(frame, self.own.T).add_(shared) for frame in frames]
 
     def transposed(self, gradients: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-        """Return the gradients of the inputs for those of the outputs."""
-        return Affine(self.own.T, self.common.T, self.own.new_zeros(()), self.half.T, self.even.T)(gradients)
+        """Return the gradients of the inputs for those of the outputs, which are overwritten."""
+        turned = Affine(self.own.T, self.common.T, self.own.new_zeros(len(self.own)), self.half.T, self.even.T)
+        return turned._of_two(*_sum_and_difference(*gradients)) if len(gradients) == 2 else turned(gradients)
+
+    def _of_two(self, total: torch.Tensor, difference: torch.Tensor) -> list[torch.Tensor]:
+        """Apply it to two frames of which sum and difference are given."""
+        even, odd = pixelwise(total, self.even.T, self.bias), pixelwise(difference, self.half.T)
+        return [*_sum_and_difference(even, odd)]
 
     def then(self, after: Affine, n_frames: int) -> Affine:
         """Return both, one after the other, as one."""
@@ -110,7 +115,7 @@ class PixelHead:
         ends, _ = self._ends(self.layers[-1], self._one(class_id))
         sums = []
         for pixels in self._chunks(blocks):
-            hidden = [*self._forward(pixels)]
+            hidden = [*self._forward(pixels, signs=True)]
             gradients = _through_in_place(self._backward(hidden, ends), hidden[0])
             sums.append(torch.stack([gradient.sum(0) for gradient in gradients]))
         total = torch.stack(sums).sum(0)
@@ -143,18 +148,18 @@ class PixelHead:
         return torch.cat(parts).view(blocks[0].shape[1:])
 
     def _chunks(self, blocks: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-        """Yield the features (pixels, F) of every frame, some rows at a time, without a copy where possible."""
-        height, width = blocks[0].shape[1:]
-        chunk = _CHUNK * torch.get_num_threads() if blocks[0].device.type == "cpu" else _CHUNK_ELSEWHERE
-        rows = max(1, chunk // width)
-        for top in range(0, height, rows):
-            pixels = [pixel_rows(block[:, top : top + rows]) for block in blocks]
-            yield [torch.cat(pixels, 1)] if self.joined else pixels
+        """Yield the features (pixels, F) of every frame, some pixels at a time, without a copy where possible."""
+        count = _CHUNK * torch.get_num_threads() if blocks[0].device.type == "cpu" else _CHUNK_ELSEWHERE
+        frames = [pixel_rows(block).split(count) for block in blocks]
+        for pixels in zip(*frames, strict=True):
+            yield [torch.cat(pixels, 1)] if self.joined else list(pixels)
 
-    def _forward(self, pixels: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
-        """Yield what comes out of each leaky ReLU, (pixels, hidden) of every frame."""
-        for layer in self.layers[:-1]:
-            pixels = [F.leaky_relu_(one, SLOPE) for one in layer(pixels)]
+    def _forward(self, pixels: list[torch.Tensor], signs: bool = False) -> Iterator[list[torch.Tensor]]:
+        """Yield what comes out of each leaky ReLU, (pixels, hidden) of every frame; `signs`: of the last, what goes in."""
+        for number, layer in enumerate(self.layers[:-1], 2):
+            pixels = layer(pixels)
+            if not signs or number < len(self.layers):
+                pixels = [F.leaky_relu_(one, SLOPE) for one in pixels]
             yield pixels
 
     def _backward(self, hidden: list[list[torch.Tensor]], ends: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -174,6 +179,12 @@ class PixelHead:
 
     def _one(self, class_id: int) -> torch.Tensor:
         return torch.eye(self.n_frames, dtype=torch.float32)[class_id]
+
+
+def _sum_and_difference(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return `a + b` and `a - b` in their place: memory that is written anew would have to be fetched first."""
+    total = a.add_(b)
+    return total, torch.sub(total, b, alpha=2, out=b)
 
 
 def _total(frames: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -1,0 +1,47 @@
+"""Products of the features of many pixels with small matrices.
+
+On the CPU torch leaves matrix products in float32 to MKL, which is made for matrices that are wide in every direction, and
+convolutions to oneDNN. With 32 features of hundreds of thousands of pixels a convolution of 1 x 1 takes a third of the time of
+the same product, and in bfloat16, where oneDNN does both, a fifth less.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+import torch.nn.functional as F
+
+_IMAGES = 16  # with fewer, and a single thread, torch does not call oneDNN for a convolution of 1 x 1
+
+
+def pixelwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+    """Return `x weight^T + bias`, (..., out), for features `x`, (..., in), of pixels; `weight` is (out, in)."""
+    if not _convolved(x):
+        return F.linear(x, weight, bias)
+    y = F.conv2d(_images(x), weight[:, :, None, None], bias)
+    return y.permute(0, 2, 3, 1).reshape(*x.shape[:-1], len(weight))
+
+
+def weight_gradient(gradient: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Return the gradient of `pixelwise`'s weight, (out, in), for that of its result, (..., out), and `x`, (..., in)."""
+    if not (_convolved(x) and _convolved(gradient)):
+        return gradient.flatten(0, -2).T @ x.flatten(0, -2)
+    weight = x.new_empty((gradient.shape[-1], x.shape[-1], 1, 1))
+    none, geometry = None, ([1, 1], [0, 0], [1, 1], False, [0, 0], 1)  # stride, padding, dilation, not transposed, ...
+    gradients = torch.ops.aten.convolution_backward(
+        _images(gradient), _images(x), weight, none, *geometry, [False, True, False]
+    )
+    of_weight: torch.Tensor = gradients[1]
+    return of_weight.flatten(1)
+
+
+def _convolved(x: torch.Tensor) -> bool:
+    return x.device.type == "cpu" and x.is_contiguous() and torch.backends.mkldnn.is_available()
+
+
+def _images(x: torch.Tensor) -> torch.Tensor:
+    """Return features (..., F) as images (N, F, 1, pixels), features last in memory, without a copy."""
+    pixels = prod(x.shape[:-1])
+    count = 1 if pixels % _IMAGES else _IMAGES
+    return x.view(count, 1, pixels // count, x.shape[-1]).permute(0, 3, 1, 2)
