@@ -155,7 +155,7 @@ class PixelHead:
             yield [torch.cat(pixels, 1)] if self.joined else list(pixels)
 
     def _forward(self, pixels: list[torch.Tensor], signs: bool = False) -> Iterator[list[torch.Tensor]]:
-        """Yield what comes out of each leaky ReLU, (pixels, hidden) of every frame; `signs`: of the last, what goes in."""
+        """Yield what each leaky ReLU makes, (pixels, hidden) of every frame; `signs`: of the last, what goes in."""
         for number, layer in enumerate(self.layers[:-1], 2):
             pixels = layer(pixels)
             if not signs or number < len(self.layers):

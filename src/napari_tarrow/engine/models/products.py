@@ -1,8 +1,8 @@
 """Products of the features of many pixels with small matrices.
 
-On the CPU torch leaves matrix products in float32 to MKL, which is made for matrices that are wide in every direction, and
-convolutions to oneDNN. With 32 features of hundreds of thousands of pixels a convolution of 1 x 1 takes a third of the time of
-the same product, and in bfloat16, where oneDNN does both, a fifth less.
+On the CPU torch leaves matrix products in float32 to MKL, which is made for matrices that are wide in every direction,
+and convolutions to oneDNN. With 32 features of many pixels a convolution of 1 x 1 takes a third of the time of the same
+product on a processor of AMD; in bfloat16, where oneDNN does both, a fifth less.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def pixelwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None =
 
 
 def weight_gradient(gradient: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Return the gradient of `pixelwise`'s weight, (out, in), for that of its result, (..., out), and `x`, (..., in)."""
+    """Return the gradient of `pixelwise`'s weight, (out, in), of that of its result, (..., out), and of `x`."""
     if not (_convolved(x) and _convolved(gradient)):
         return gradient.flatten(0, -2).T @ x.flatten(0, -2)
     weight = x.new_empty((gradient.shape[-1], x.shape[-1], 1, 1))
