@@ -12,7 +12,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..chance import CHANCE_LOSS, near_chance
+from ..chance import CHANCE_LOSS, by_heart, near_chance
 from ..config import CHANGEABLE
 from ..devices import choose_device, describe, free_memory, give_memory_back, keeping_freed_memory, out_of_memory
 from ..errors import NotEnoughMemoryError, UserError
@@ -31,7 +31,7 @@ from .run_folder import RunRecord, new_run_folder, read_run, training_in, write_
 from .session import Session
 from .shortcuts import find_shortcuts
 from .shown import Showcase, example_patches
-from .updates import Finished, Metrics, Notice, Started, Update
+from .updates import EpochEnded, Finished, Notice, Started, Update
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -237,16 +237,17 @@ def _drive(session: Session, footage: Footage, control: Control) -> Generator[Up
         raise
     session.leave()
     best = session.history[-1].best_epoch if session.history else 0
-    remark = _remark(session.kept.train, config.preset) if session.history else ""
+    remark = _remark(session.kept, config.preset) if session.history else ""
     finished = Finished(reason, session.folder, session.epoch, best, session.pairs_seen, session.seconds, remark)
     if config.shortcuts and reason != "stopped":
         yield from find_shortcuts(session, footage, control)
     yield finished
 
 
-def _remark(train: Metrics, preset: str) -> str:
+def _remark(kept: EpochEnded, preset: str) -> str:
+    train = kept.train
     if not near_chance(train.loss, train.accuracy):
-        return ""
+        return by_heart(kept.val.loss, kept.val.accuracy)
     return (
         f"Next to nothing is learnt yet: the loss of training is {train.loss:.3f}, that of guessing {CHANCE_LOSS:.3f};"
         " maps show little more than where much changes. Train longer, or with a larger delta"

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...chance import CHANCE_LOSS, near_chance
+from ...chance import CHANCE_LOSS, by_heart, near_chance
 from ...errors import UserError
 from ..csv_rows import read_rows
 
@@ -55,12 +55,14 @@ class History:
 
     @property
     def remark(self) -> str:
-        """Say in a sentence that the best epoch, or the last one, is no better than guessing; nothing where it is."""
+        """Say that the best epoch, or the last one, is no better than guessing, at all or on new frames; or nothing."""
         kept = self.best or (self.epochs[-1] if self.epochs else None)
         if kept is None or kept.train_loss is None or kept.train_accuracy is None:
             return ""
         if not near_chance(kept.train_loss, kept.train_accuracy):
-            return ""
+            if kept.val_loss is None or kept.val_accuracy is None:
+                return ""
+            return by_heart(kept.val_loss, kept.val_accuracy)
         return (
             f"The network has learnt next to nothing (loss of training {kept.train_loss:.3f}, of guessing"
             f" {CHANCE_LOSS:.3f}): its maps show little more than where much changes."
