@@ -27,6 +27,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from napari_tarrow.engine.config import UseConfig
 from napari_tarrow.engine.inference.embeddings.embedding import embed
 from napari_tarrow.engine.inference.events.scoring import Division, read_divisions
+from napari_tarrow.engine.inference.events.threshold import otsu
 from napari_tarrow.engine.inference.opening import open_for
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.trained import TrainedModel, read_trained
@@ -123,17 +124,7 @@ def _maxima(frame: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     low, high = np.percentile(frame, [1, 99.8])
     smooth = ndimage.gaussian_filter(np.clip((frame - low) / (high - low), 0, 1).astype(np.float32), radius / 2)
     maxima = np.argwhere(smooth == ndimage.maximum_filter(smooth, 2 * round(radius) + 1))
-    return maxima, smooth[tuple(maxima.T)] > _otsu(smooth)
-
-
-def _otsu(values: np.ndarray) -> float:
-    """Return the threshold with the largest variance between the two classes (Otsu 1979)."""
-    counts, edges = np.histogram(values, 256)
-    centres = (edges[1:] + edges[:-1]) / 2
-    below, above = np.cumsum(counts)[:-1], np.cumsum(counts[::-1])[::-1][1:]
-    mean_below = np.cumsum(counts * centres)[:-1] / np.maximum(below, 1)
-    mean_above = np.cumsum((counts * centres)[::-1])[::-1][1:] / np.maximum(above, 1)
-    return float(edges[1:-1][np.argmax(below * above * (mean_below - mean_above) ** 2)])
+    return maxima, smooth[tuple(maxima.T)] > otsu(np.sort(smooth, axis=None))
 
 
 def _places(divisions: list[Division], frames: Iterable[int]) -> np.ndarray:

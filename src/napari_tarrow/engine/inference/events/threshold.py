@@ -37,14 +37,14 @@ def suggest_threshold(events: Sequence[Event]) -> float:
     scores = np.sort(np.array([event.score for event in events], np.float64))
     if len(scores) < 2:
         return float(scores[0]) if len(scores) else float("inf")
-    threshold, before = _otsu(scores), np.inf
+    threshold, before = otsu(scores), np.inf
     while threshold < before:
-        threshold, before = _otsu(np.minimum(scores, _FAR * threshold)), threshold
+        threshold, before = otsu(np.minimum(scores, _FAR * threshold)), threshold
     return before
 
 
-def _otsu(scores: NDArray[np.floating[Any]]) -> float:
-    """Return Otsu's threshold of at least two scores in rising order."""
+def otsu(scores: NDArray[np.floating[Any]]) -> float:
+    """Return Otsu's threshold (1979) of at least two scores in rising order."""
     below = np.arange(1, len(scores))
     sums = np.cumsum(scores)[:-1]
     means = sums / below, (scores.sum() - sums) / (len(scores) - below)
