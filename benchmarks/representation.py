@@ -124,7 +124,7 @@ def _maxima(frame: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     low, high = np.percentile(frame, [1, 99.8])
     smooth = ndimage.gaussian_filter(np.clip((frame - low) / (high - low), 0, 1).astype(np.float32), radius / 2)
     maxima = np.argwhere(smooth == ndimage.maximum_filter(smooth, 2 * round(radius) + 1))
-    return maxima, smooth[tuple(maxima.T)] > otsu(np.sort(smooth, axis=None))
+    return maxima, smooth[tuple(maxima.T)] > otsu(np.sort(smooth, axis=None).astype(np.float64))
 
 
 def _places(divisions: list[Division], frames: Iterable[int]) -> np.ndarray:
