@@ -111,7 +111,7 @@ class _TwoFrames(torch.autograd.Function):
         to_even, to_odd = first + second, first - second
         of_x = ctx.needs_input_grad[0]
         x = _plus_and_minus(pixelwise(to_even, both.T), pixelwise(to_odd, half.T)) if of_x else None
-        common, own = (weight_gradient(*both).to(ctx.dtype) for both in ((to_even, even), (to_odd, odd)))
+        common, own = (weight_gradient(*ends).to(ctx.dtype) for ends in ((to_even, even), (to_odd, odd)))
         rows = to_even.flatten(0, -2)
         bias = (rows.new_ones(1, len(rows)) @ rows)[0].to(ctx.dtype)  # a sum in float32 would first copy
         return x, (own + common) / 2, common, bias

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 _IMAGES = 16  # with fewer, and a single thread, torch does not call oneDNN for a convolution of 1 x 1
+_GEOMETRY = [1, 1], [0, 0], [1, 1], False, [0, 0], 1  # stride, padding, dilation, transposed, output padding, groups
 
 
 def pixelwise(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
@@ -28,12 +29,11 @@ def weight_gradient(gradient: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     if not (_convolved(x) and _convolved(gradient)):
         return gradient.flatten(0, -2).T @ x.flatten(0, -2)
     weight = x.new_empty((gradient.shape[-1], x.shape[-1], 1, 1))
-    none, geometry = None, ([1, 1], [0, 0], [1, 1], False, [0, 0], 1)  # stride, padding, dilation, not transposed, ...
-    gradients = torch.ops.aten.convolution_backward(
-        _images(gradient), _images(x), weight, none, *geometry, [False, True, False]
+    _, of_weight, _ = torch.ops.aten.convolution_backward(
+        _images(gradient), _images(x), weight, None, *_GEOMETRY, [False, True, False]
     )
-    of_weight: torch.Tensor = gradients[1]
-    return of_weight.flatten(1)
+    rows: torch.Tensor = of_weight.flatten(1)
+    return rows
 
 
 def _convolved(x: torch.Tensor) -> bool:
