@@ -38,6 +38,9 @@ def test_products_are_exact(shape: tuple[int, ...], dtype: torch.dtype) -> None:
     torch.testing.assert_close(
         products.weight_gradient(gradient, x).double(), of_weight, rtol=rounding, atol=rounding * size
     )
+    torch.testing.assert_close(
+        products.bias_gradient(gradient).double(), gradient.double().flatten(0, -2).sum(0), rtol=rounding, atol=rounding
+    )
 
 
 def test_features_that_are_not_dense_are_multiplied_as_they_lie() -> None:

@@ -664,18 +664,21 @@ def test_a_network_that_learnt_nothing_says_so(tiny: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keep", "said"),
-    [("best", "Next to nothing is learnt yet"), ("last", ""), ("heart", "no better than guessing (loss 0.70")],
+    ("keep", "judged", "said"),
+    [
+        ("best", (0.6, 0.7), "Next to nothing is learnt yet"),
+        ("last", (0.6, 0.7), ""),
+        ("last", (0.701, 0.52), "no better than guessing (loss 0.70"),
+    ],
 )
 def test_what_is_said_in_the_end_is_said_of_the_weights_that_are_kept(
-    tiny: Make, monkeypatch: pytest.MonkeyPatch, keep: str, said: str
+    tiny: Make, monkeypatch: pytest.MonkeyPatch, keep: str, judged: tuple[float, float], said: str
 ) -> None:
     """Of two epochs the first, in which nothing was learnt, has the lower validation loss."""
     from napari_tarrow.engine.training import session
 
     end_epoch = session.Session.end_epoch
-    guessed, learnt = (0.6931, 0.5), (0.6, 0.7)
-    losses = {1: (guessed, guessed), 2: (learnt, (0.701, 0.52) if keep == "heart" else learnt)}
+    losses = {1: ((0.6931, 0.5), (0.6931, 0.5)), 2: ((0.6, 0.7), judged)}
 
     def ended(self: Any, sums: torch.Tensor) -> EpochEnded:
         one = end_epoch(self, sums)
@@ -687,7 +690,7 @@ def test_what_is_said_in_the_end_is_said_of_the_weights_that_are_kept(
         return one
 
     monkeypatch.setattr(session.Session, "end_epoch", ended)
-    finished = list(train(tiny(keep="last" if keep == "heart" else keep)))[-1]
+    finished = list(train(tiny(keep=keep)))[-1]
     assert isinstance(finished, Finished)
     assert said in finished.remark
     assert bool(finished.remark) is bool(said)

@@ -10,7 +10,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 
 from .layout import features_last
-from .products import pixelwise, weight_gradient
+from .products import bias_gradient, pixelwise, weight_gradient
 
 SLOPE = 0.01  # of every leaky ReLU: torch's default
 
@@ -112,9 +112,7 @@ class _TwoFrames(torch.autograd.Function):
         of_x = ctx.needs_input_grad[0]
         x = _plus_and_minus(pixelwise(to_even, both.T), pixelwise(to_odd, half.T)) if of_x else None
         common, own = (weight_gradient(*ends).to(ctx.dtype) for ends in ((to_even, even), (to_odd, odd)))
-        rows = to_even.flatten(0, -2)
-        bias = (rows.new_ones(1, len(rows)) @ rows)[0].to(ctx.dtype)  # a sum in float32 would first copy
-        return x, (own + common) / 2, common, bias
+        return x, (own + common) / 2, common, bias_gradient(to_even).to(ctx.dtype)
 
 
 def _plus_and_minus(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

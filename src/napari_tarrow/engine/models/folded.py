@@ -23,7 +23,7 @@ from .equivariant import SLOPE, EquivariantBlock, EquivariantLayer
 from .fused import ROOM, available
 from .layout import features_last
 from .losses import decorrelation_of_products
-from .products import pixelwise, weight_gradient
+from .products import bias_gradient, pixelwise, weight_gradient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -292,8 +292,7 @@ class _Mixed(torch.autograd.Function):
             _sum([gradient[:, p, 1 - side] for p, side in places], out=to_b[:, frame])
         to_x = pixelwise(to_a, first.T).add_(pixelwise(to_b, second.T))
         to_first, to_second = (weight_gradient(part, x).to(ctx.dtype) for part in (to_a, to_b))
-        rows = to_a.flatten(0, 2)
-        return to_x, to_first, to_second, (rows.new_ones(1, len(rows)) @ rows)[0].to(ctx.dtype), None
+        return to_x, to_first, to_second, bias_gradient(to_a).to(ctx.dtype), None
 
 
 def _sum(parts: Sequence[torch.Tensor], out: torch.Tensor) -> None:

@@ -36,6 +36,13 @@ def weight_gradient(gradient: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return rows
 
 
+def bias_gradient(gradient: torch.Tensor) -> torch.Tensor:
+    """Return the gradient of `pixelwise`'s bias, (out,), for that of its result, (..., out)."""
+    rows = gradient.flatten(0, -2)
+    total: torch.Tensor = (rows.new_ones(1, len(rows)) @ rows)[0]  # a sum in float32 would first copy
+    return total
+
+
 def _convolved(x: torch.Tensor) -> bool:
     return x.device.type == "cpu" and x.is_contiguous() and torch.backends.mkldnn.is_available()
 
