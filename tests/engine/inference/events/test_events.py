@@ -143,6 +143,18 @@ def test_a_division_that_pauses_between_prophase_and_daughters_is_one_event():
     assert event.frame == 3
 
 
+def test_a_daughter_that_shows_more_than_its_division_names_no_event_of_its_own():
+    empty, apart = np.zeros((SIZE, SIZE), np.float32), [19, 24, 28, 32]  # of the daughters, frame by frame
+    maps = [empty] * 12
+    strengths = [(0.9, 80), (0.5, 99), (0.8, 104), (1.0, 108)]
+    maps[3:7] = [strength * spot(80, x, 4) for strength, x in strengths]
+    daughters = [spot(80, 80 - away, 4) + spot(80, 80 + away, 4) for away in apart]
+    movie = movie_of([3 * spot(80, 80, 4)] * 4 + [2 * daughters[0], *daughters[1:]] + [daughters[-1]] * 5)
+    (event,) = find_events(maps_of(maps), movie, radius=RADIUS)
+    assert event.frame == 3
+    assert (event.y, event.x) == pytest.approx((80, 80), abs=3)
+
+
 def test_an_event_at_the_border_counts_by_half():
     empty = np.zeros((SIZE, SIZE), np.float32)
     maps = [empty, spot(80, 80) + spot(0, 30), empty]

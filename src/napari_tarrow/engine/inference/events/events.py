@@ -60,13 +60,14 @@ def find_events(
 
     The maps are smoothed over space by 0.8 radii and over time by 1, 2, 1; beyond the border there is nothing, so what
     is cut by it counts by half. From the strongest maximum on, each is followed over the neighbouring maps while it
-    keeps a quarter of its strength, over at most two maps without it, and what is near its way belongs to the same
+    keeps a quarter of its strength, over at most two maps without it, by two radii from map to map, and by three where
+    it keeps 0.6 and nothing nearer led there: a nucleus that divides leaps. What is near its way belongs to the same
     process: all maxima within two radii, and weaker ones, of less than 0.6 of its strength, within three and a half.
     So a division is not reported again as its prophase, its metaphase and each of its daughters. The event lies at the
     centre of what changes around the maximum from one frame to the next: the mean of the place, weighted by the
     absolute difference of the two frames (mean shift with a Gaussian window of 1.25 radii, no farther than two). It
-    happens when most changes in that window, as long as the process is followed. Of processes that happen at the same
-    moment with centres within two radii the strongest is the event.
+    happens when most changes in that window, as long as the process is followed, be it at the maximum or where it leapt
+    to. Of processes that happen at the same moment with centres within two radii the strongest is the event.
 
     Parameters
     ----------

@@ -57,23 +57,24 @@ def moments(
 
     Where a map is strongest says little about when: two frames that are several apart hold everything between them, and
     a network sees a division coming. Nor does it say exactly where: it may light up one daughter, or a cell's edge. So
-    the frames of all maps near the process are compared with the next one each. Around its maximum the centre of what
-    changes is sought, and where most changes around that centre, there and then it happens. Two frames are held at a
-    time.
+    the frames of all maps near the process are compared with the next one each. Around its maximum, and around those
+    elsewhere to which it came, the centre of what changes is sought, and where most changes around that centre, there
+    and then it happens. Two frames are held at a time.
     """
     most = np.zeros(len(found))
     best = np.array([layers[one.layer].frames[0] for one in found], np.intp)
-    spans = np.array([_span(layers[one.first : one.last + 1]) for one in found], np.intp).reshape(-1, 2)
-    maxima = scale.blocks(np.array([one.place for one in found]).reshape(-1, 2))
-    centres = maxima.copy()
+    stations = [(number, station) for number, one in enumerate(found) for station in one.stations]
+    spans = np.array([_span(layers[one.first : one.last + 1]) for _, one in stations], np.intp).reshape(-1, 2)
+    maxima = scale.blocks(np.array([one.place for _, one in stations]).reshape(-1, 2))
+    centres = scale.blocks(np.array([one.stations[0].place for one in found]).reshape(-1, 2))
     frame = functools.lru_cache(maxsize=1)(movie.frame)
     yield Timed(0, len(wanted), best.copy(), scale.pixels(centres))
     for done, index in enumerate(wanted, 1):
         near = np.flatnonzero((spans[:, 0] <= index) & (index <= spans[:, 1]))
         if len(near):
             change = _change(movie, frame, index, scale)
-            for process in near:
-                centre, strength = _centre(change, maxima[process], scale)
+            for station in near:
+                process, (centre, strength) = stations[station][0], _centre(change, maxima[station], scale)
                 if strength > most[process]:
                     most[process], best[process], centres[process] = strength, index, centre
         yield Timed(done, len(wanted), best.copy(), scale.pixels(centres))

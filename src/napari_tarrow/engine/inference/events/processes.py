@@ -14,13 +14,32 @@ if TYPE_CHECKING:
 
     from .peaks import Peaks, Scale
 
-# In radii of the movie's objects: how far a process moves from one map to the next, what belongs to it, and what does
-# unless it is so strong, as a share of the process's greatest strength, that it is rather a neighbour's.
-_MOVES, _BELONGS, _AROUND_IT, _NEIGHBOUR = 2.0, 2.0, 3.5, 0.6
-_KEEPS = 0.25  # share of its greatest strength that a process has while it is followed
+# In radii of the movie's objects: how far a process moves from one map to the next, or leaps; what belongs to it; and
+# what does unless it is strong.
+_MOVES, _LEAPS, _BELONGS, _AROUND_IT = 2.0, 3.0, 2.0, 3.5
+# Shares of the process's greatest strength: that it has while it is followed, and from which a maximum is strong, so
+# that it may be what the process leaps to, or a neighbour's.
+_KEEPS, _STRONG = 0.25, 0.6
 _MISSING = 2  # maps in a row in which it may be missing
 _BESIDE = 2  # maps before and after each of its moments in which what is near belongs to it
 _LONGEST = 20  # maps before and after its strongest moment
+
+
+@dataclass(frozen=True)
+class Station:
+    """A place of a process, and the maps in which what is near belongs to it.
+
+    Attributes
+    ----------
+    place : (2,) float64
+        `y, x` of a maximum, in pixels of the movie.
+    first, last : int
+        The first and the last of the maps.
+    """
+
+    place: NDArray[np.float64]
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
@@ -31,19 +50,15 @@ class Process:
     ----------
     layer : int
         The map it is in.
-    place : (2,) float64
-        `y, x` of the maximum, in pixels of the movie.
     score : float
         How strong it is.
-    first, last : int
-        The maps between which what is near belongs to the process.
+    stations : tuple of Station
+        The strongest maximum, as long as the process lasts, and others of it that are strong, two radii apart or more.
     """
 
     layer: int
-    place: NDArray[np.float64]
     score: float
-    first: int
-    last: int
+    stations: tuple[Station, ...]
 
 
 def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
@@ -64,34 +79,45 @@ def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
         if not free[layer][peak]:
             continue
         first = last = layer
-        for moment, place in _followed(layers, layer, peak, _MOVES * scale.radius):
+        places = [layers[layer].places[peak]]
+        elsewhere = []
+        for moment, found in _followed(layers, layer, peak, scale.radius):
+            place = layers[moment].places[found]
             beside = range(max(0, moment - _BESIDE), min(len(layers), moment + _BESIDE + 1))
             first, last = min(first, beside[0]), max(last, beside[-1])
             for near in beside:
                 free[near][layers[near].near(place, _BELONGS * scale.radius)] = False
                 around = layers[near].near(place, _AROUND_IT * scale.radius)
-                free[near][around[layers[near].scores[around] < _NEIGHBOUR * score]] = False
-        yield Process(layer, layers[layer].places[peak], score, first, last)
+                free[near][around[layers[near].scores[around] < _STRONG * score]] = False
+            apart = np.linalg.norm(np.array(places) - place, axis=1).min() > _BELONGS * scale.radius
+            if apart and layers[moment].scores[found] >= _STRONG * score:
+                places.append(place)
+                elsewhere.append(Station(place, beside[0], beside[-1]))
+        yield Process(layer, score, (Station(places[0], first, last), *elsewhere))
 
 
-def _followed(
-    layers: Sequence[Peaks], layer: int, peak: int, reach: float
-) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Yield where a process is, map by map: its strongest moment, then forwards and backwards from it."""
-    start, weakest = layers[layer].places[peak], _KEEPS * layers[layer].scores[peak]
-    yield layer, start
+def _followed(layers: Sequence[Peaks], layer: int, peak: int, radius: float) -> Iterator[tuple[int, int]]:
+    """Yield in which map and maximum a process is: its strongest moment, then forwards and backwards from it."""
+    weakest, strong = (share * layers[layer].scores[peak] for share in (_KEEPS, _STRONG))
+    yield layer, peak
     for step in (1, -1):
-        place, missing, moment = start, 0, layer + step
+        last, missing, moment = (layer, peak), 0, layer + step
         while 0 <= moment < len(layers) and abs(moment - layer) <= _LONGEST and missing <= _MISSING:
-            found = _next(layers[moment], place, reach, weakest)
+            before, after = layers[last[0]], layers[moment]
+            found = _strongest(after, before.places[last[1]], _MOVES * radius, weakest)
+            if found is None and not missing:
+                leap = _strongest(after, before.places[last[1]], _LEAPS * radius, strong)
+                # what led there by itself is another process
+                led = leap is not None and _strongest(before, after.places[leap], _MOVES * radius, weakest) is not None
+                found = None if led else leap
             missing = 0 if found is not None else missing + 1
             if found is not None:
-                place = found
-                yield moment, place
+                last = moment, found
+                yield last
             moment += step
 
 
-def _next(peaks: Peaks, place: NDArray[np.float64], reach: float, weakest: float) -> NDArray[np.float64] | None:
-    """Return the strongest maximum within reach that is strong enough."""
+def _strongest(peaks: Peaks, place: NDArray[np.float64], reach: float, weakest: float) -> int | None:
+    """Return the strongest maximum within reach, if it is strong enough."""
     near = peaks.near(place, reach)
-    return peaks.places[near[0]] if len(near) and peaks.scores[near[0]] >= weakest else None
+    return int(near[0]) if len(near) and peaks.scores[near[0]] >= weakest else None
