@@ -100,3 +100,6 @@ def test_names_are_no_html(chooser, layer):
     layer.data = layer.data[0]
     assert chooser.sentence.text().startswith("<h1>cells</h1> has one frame.")
     assert chooser.sentence.textFormat() == Qt.TextFormat.PlainText
+    assert chooser.list.toolTip() == "<qt>&lt;h1&gt;cells&lt;/h1&gt;</qt>"
+    layer.name = "a & b"
+    assert chooser.list.toolTip() == "a & b"

@@ -26,6 +26,7 @@ from .layers import duration, still_there
 from .models import ModelChooser
 from .movie_chooser import MovieChooser
 from .sections import Page
+from .words import as_tip
 from .work import Stage, Stopping
 from .worker import Job, in_words, notify
 
@@ -135,7 +136,7 @@ class UseDock(QWidget):
         running = self.job is not None
         why = self._hindrance()
         self.go.setEnabled(not running and why is None)
-        self.go.setToolTip(why or "")
+        self.go.setToolTip(as_tip(why or ""))
         self.stop.setEnabled(running and not self._ending)
         self.progress.setVisible(running)
         for part in (self.movie, self.model, *self._settings()):

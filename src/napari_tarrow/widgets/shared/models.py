@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizeP
 from .combo import Combo, titled
 from .preferences import read_preferences
 from .runs import ModelFacts, announcer, model_facts, recent_runs, remember_run, runs_in
+from .words import as_tip
 
 __all__ = ["ModelChooser", "ModelFacts", "model_facts", "recent_runs", "remember_run"]
 
@@ -117,7 +118,7 @@ class ModelChooser(QWidget):
 
     def _add(self, place: int, path: Path) -> None:
         self.list.insertItem(place, path.name.split("_backbone_")[0] or path.name, str(path))
-        self.list.setItemData(place, str(path), Qt.ItemDataRole.ToolTipRole)
+        self.list.setItemData(place, as_tip(str(path)), Qt.ItemDataRole.ToolTipRole)
 
     def _index(self, path: Path) -> int:
         return self.list.findData(str(path))
@@ -136,6 +137,6 @@ class ModelChooser(QWidget):
         changed = facts != self._facts
         self._facts = facts
         self.sentence.setText(_NONE if facts is None else facts.problem or facts.sentence)
-        self.list.setToolTip(path or "")
+        self.list.setToolTip(as_tip(path or ""))
         if changed:
             self.changed.emit()

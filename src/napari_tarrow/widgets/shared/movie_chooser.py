@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QVBoxLay
 
 from .combo import Combo, titled
 from .layers import LayerFacts, describe_layer, plain, still_there
+from .words import as_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ class LayerList(Combo):
     def _announce(self) -> None:
         layer = self.layer
         before = self._known() if self._known is not None else None
-        self.setToolTip(layer.name if layer is not None else "")
+        self.setToolTip(as_tip(layer.name) if layer is not None else "")
         if layer is not before or layer is None:
             self._watch(before, layer)
             self._known = None if layer is None else weakref.ref(layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 
 from ...engine.files import in_words
@@ -29,3 +30,8 @@ def cost(seconds: float | None, epochs: int, needed: int, free: int, device: str
     if seconds is None:
         return f"Too large: {memory}."
     return f"{roughly(seconds / max(1, epochs))} per epoch, {roughly(seconds)} in all; {memory}."
+
+
+def as_tip(text: str) -> str:
+    """Write a text for a tool tip, which has no format of its own: a name in it is no HTML."""
+    return f"<qt>{html.escape(text)}</qt>" if "<" in text else text

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, 
 
 from ..shared.dock import note
 from ..shared.form import warning_label
+from ..shared.words import as_tip
 from ..shared.worker import for_bar
 from .run_state import Action, RunState, State
 
@@ -72,7 +73,7 @@ class RunBar(QWidget):
         text, tip = _AGAIN if waits else _WORDS[Action.PAUSE]
         self.buttons[Action.PAUSE].setText(text)
         self.buttons[Action.PAUSE].setToolTip(tip)
-        self.buttons[Action.START].setToolTip(self._hindrance or _WORDS[Action.START][1])
+        self.buttons[Action.START].setToolTip(as_tip(self._hindrance or _WORDS[Action.START][1]))
         self.progress.setVisible(self._state.at_work)
 
     def say(self, text: str) -> None:
