@@ -87,14 +87,16 @@ class _Job:
 
     def run(self) -> None:
         from ..engine.inference.events.table import read_events
+        from ..engine.movies.alignment import alignment_for
         from ..engine.movies.object_radius import fitting_radius
 
-        maps = self._attributed()
         if self._config.radius is not None:
             fitting_radius(self._movie, self._config.radius)
+        self._alignment, said = alignment_for(self._config.align, self._movie, self._deltas, self._config.radius)
+        maps = self._attributed()
         if (table := self._output.path / _EVENTS).is_file():
             read_events(table)  # its ticks are wanted at the end: if it is damaged, that is said now
-        self._announce()
+        self._announce(said)
         with self._output.filling():
             self._fill(maps)
 
@@ -113,7 +115,7 @@ class _Job:
             self._printer.line(
                 f"Objects have a radius of {radius_in_words(radius)}, estimated from the movie (--radius changes it)."
             )
-        events = find_events(self._kept(maps, files), self._movie, radius=radius)
+        events = find_events(self._kept(maps, files), self._movie, radius=radius, alignment=self._alignment)
         self._go_on()
         threshold = suggest_threshold(events) if config.threshold is None else config.threshold
         record = self._record(threshold, radius)
@@ -145,7 +147,7 @@ class _Job:
                 f" find; the earlier table is kept as {copy}."
             )
 
-    def _announce(self) -> None:
+    def _announce(self, alignment: str) -> None:
         from ..engine.inference.stores import in_words
 
         frames, _, height, width = self._movie.movie.shape
@@ -154,6 +156,8 @@ class _Job:
         self._printer.line(
             f"Maps ({self._config.map}) of {frames:,} frames, {steps}: {height:,} x {width:,} pixels, up to {size}."
         )
+        if alignment:
+            self._printer.line(f"{alignment}{' (--align no: as they are)' * (self._config.align == 'auto')}")
 
     def _attributed(self) -> Iterator[AttributionMap]:
         from ..engine.inference import attribute
@@ -168,6 +172,7 @@ class _Job:
             signed=config.signed,
             all_frames=config.all_frames,
             memory=config.memory,
+            alignment=self._alignment,
         )
 
     def _kept(self, maps: Iterator[AttributionMap], files: MapFiles) -> Iterator[AttributionMap]:
@@ -248,7 +253,7 @@ class _Job:
         from ..engine.inference.stores import embedding_settings
 
         names = ("map", "class_id", "signed", "all_frames", "normalize_maps")
-        options = {name: getattr(self._config, name) for name in names}
+        options = {name: getattr(self._config, name) for name in names} | {"aligned": self._alignment is not None}
         return embedding_settings(self._trained.network, self._movie, **options)
 
     def _record(self, threshold: float, radius: float) -> dict[str, Any]:

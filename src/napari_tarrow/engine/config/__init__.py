@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .attribution import AttributeConfig, MapKind
+from .attribution import Align, AttributeConfig, MapKind
 from .embedding import EmbedConfig
 from .training import CHANGEABLE, INTERACTIVE, NETWORK_ARGUMENTS, TrainConfig
 from .using import UseConfig
@@ -11,6 +11,7 @@ __all__ = [
     "CHANGEABLE",
     "INTERACTIVE",
     "NETWORK_ARGUMENTS",
+    "Align",
     "AttributeConfig",
     "EmbedConfig",
     "MapKind",

@@ -13,6 +13,7 @@ from .using import OUTPUT, UseConfig
 MAPS, EVENTS = "Maps", "Events"
 
 MapKind = Literal["evidence", "change", "gradcam", "contribution", "evidence_change"]
+Align = Literal["auto", "yes", "no"]
 
 
 class AttributeConfig(UseConfig):
@@ -41,6 +42,13 @@ class AttributeConfig(UseConfig):
         title="Map",
         group=MAPS,
         basic=True,
+    )
+    align: Align = option(
+        "auto",
+        "Align frames with one another before they are compared, place by place, so that what moves together, like the"
+        " cells of a sheet, is not taken for change; auto: where objects move by their own radius or more.",
+        title="Align frames",
+        group=MAPS,
     )
     class_id: int = option(
         0,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...movies import Movie, PreparedMovie
+    from ...movies.alignment import Alignment
     from ..maps.attribution import AttributionMap
 
 
@@ -55,6 +56,7 @@ def find_events(
     *,
     radius: float | None = None,
     count: int | None = None,
+    alignment: Alignment | None = None,
 ) -> list[Event]:
     """Find where and when something happens: one event per process, strongest first.
 
@@ -80,6 +82,8 @@ def find_events(
         Of the objects, in pixels of the movie; without it, estimated by `object_radius`.
     count : int, optional
         Return at most so many.
+    alignment : Alignment, optional
+        Of the movie, with which the maps were made: what changes is what does so between aligned frames.
 
     Raises
     ------
@@ -88,7 +92,7 @@ def find_events(
     UserError
         If the radius fits no object of the movie.
     """
-    search = search_events(maps, movie, radius=radius)
+    search = search_events(maps, movie, radius=radius, alignment=alignment)
     return list(itertools.islice((one for one in search if isinstance(one, Event)), count))
 
 
@@ -98,6 +102,7 @@ def search_events(
     *,
     radius: float | None = None,
     stopping: threading.Event | None = None,
+    alignment: Alignment | None = None,
 ) -> Iterator[int | Timed | Event]:
     """Do what `find_events` does, step by step.
 
@@ -120,7 +125,7 @@ def search_events(
         yield taken
     found = list(processes(layers, scale))
     holding = maps_holding(layers)
-    for timed in moments(found, layers, sorted(holding), movie, scale):
+    for timed in moments(found, layers, sorted(holding), movie, scale, alignment):
         yield timed
         if timed.done == timed.total or (stopping is not None and stopping.is_set()):
             for rank in _apart(timed, _SAME * scale.radius):

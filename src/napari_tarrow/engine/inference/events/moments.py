@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...movies.alignment import AlignedFrames
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from ...movies import PreparedMovie
+    from ...movies.alignment import Alignment
     from .peaks import Array, Peaks, Scale
     from .processes import Process
 
@@ -51,7 +54,12 @@ def maps_holding(layers: Sequence[Peaks]) -> dict[int, list[int]]:
 
 
 def moments(
-    found: Sequence[Process], layers: Sequence[Peaks], wanted: Sequence[int], movie: PreparedMovie, scale: Scale
+    found: Sequence[Process],
+    layers: Sequence[Peaks],
+    wanted: Sequence[int],
+    movie: PreparedMovie,
+    scale: Scale,
+    alignment: Alignment | None = None,
 ) -> Iterator[Timed]:
     """Find out when each process happens, frame by frame; `wanted` are the indices of all that maps compare, in order.
 
@@ -67,12 +75,16 @@ def moments(
     spans = np.array([_span(layers[one.first : one.last + 1]) for _, one in stations], np.intp).reshape(-1, 2)
     maxima = scale.blocks(np.array([one.place for _, one in stations]).reshape(-1, 2))
     centres = scale.blocks(np.array([one.stations[0].place for one in found]).reshape(-1, 2))
+    aligned = None if alignment is None else AlignedFrames(movie, alignment)
     frame = functools.lru_cache(maxsize=1)(movie.frame)
     yield Timed(0, len(wanted), best.copy(), scale.pixels(centres))
     for done, index in enumerate(wanted, 1):
         near = np.flatnonzero((spans[:, 0] <= index) & (index <= spans[:, 1]))
         if len(near):
-            change = _change(movie, frame, index, scale)
+            if aligned is None:
+                change = _change(movie, frame, (index, index + 1), scale)
+            else:
+                change = _change(movie, aligned.frame, aligned.numbers((index, index + 1)), scale)
             for station in near:
                 process, (centre, strength) = stations[station][0], _centre(change, maxima[station], scale)
                 if strength > most[process]:
@@ -85,11 +97,11 @@ def _span(layers: Sequence[Peaks]) -> tuple[int, int]:
     return min(first for first, *_ in frames), max(second - 1 for _, second, *_ in frames)
 
 
-def _change(movie: PreparedMovie, frame: Callable[[int], Array], index: int, scale: Scale) -> Array:
-    """Return how much changes from a frame, which `frame` gives by index, to the next: mean differences of blocks."""
+def _change(movie: PreparedMovie, frame: Callable[[int], Array], frames: tuple[int, ...], scale: Scale) -> Array:
+    """Return how much changes between two frames, which `frame` gives by their index: mean differences of blocks."""
     from ..maps.making import frame_difference, on_movie_grid  # brings torch: tables of events need none
 
-    return scale.means(on_movie_grid(frame_difference(frame, (index, index + 1)), movie).numpy())
+    return scale.means(on_movie_grid(frame_difference(frame, frames), movie).numpy())
 
 
 def _centre(change: Array, start: NDArray[np.float64], scale: Scale) -> tuple[NDArray[np.float64], float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ...devices import choose_device
 from ...errors import UserError
 from ...movies import expand_inputs, open_prepared, spread
+from ...movies.alignment import alignment_for
 from ...movies.object_radius import object_radius
 from ...trained import TrainedModel, read_trained
 from ..maps.attribution import AttributionMap, attribute
@@ -42,12 +43,13 @@ def draw_run_events(folder: str | Path, path: Path, *, count: int = 12) -> Itera
     """
     trained = read_trained(folder, choose_device()[0])
     movie = _movie(trained)
+    radius = object_radius(movie)
+    alignment, _ = alignment_for("auto", movie, (trained.delta,), radius)
     kept: list[AttributionMap] = []
-    for one in attribute(trained.network, movie, trained.delta, firsts=_spread(movie)):
+    for one in attribute(trained.network, movie, trained.delta, firsts=_spread(movie), alignment=alignment):
         kept.append(one)
         yield one
-    radius = object_radius(movie)
-    events = find_events(kept, movie, radius=radius)
+    events = find_events(kept, movie, radius=radius, alignment=alignment)
     numbers = movie.movie.frame_numbers
     maps = {int(numbers[one.frames[0]]): one.map for one in kept}
     draw_events(

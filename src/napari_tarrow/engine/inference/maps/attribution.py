@@ -12,6 +12,7 @@ from ...config import MapKind
 from ...devices import keeping_freed_memory
 from ...errors import UserError
 from ...movies import sequences
+from ...movies.alignment import AlignedFrames
 from ...numbers import whole_number
 from ...threads import Threads
 from ..checked import choice, indices, network_for
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from ...models import TimeArrowNet
     from ...movies import PreparedMovie
+    from ...movies.alignment import Alignment
     from ...trained import TrainedModel
     from ..projections.projector import Window
 
@@ -73,6 +75,7 @@ def attribute(
     all_frames: bool = False,
     firsts: Iterable[int] | None = None,
     memory: int | None = None,
+    alignment: Alignment | None = None,
 ) -> Iterator[AttributionMap]:
     """Yield the attribution map of every sequence of a movie, in the order of their first frames or as `firsts` says.
 
@@ -112,6 +115,9 @@ def attribute(
         projected once in any order, but the more sequences lie between two that share it, the more frames are held.
     memory : int, optional
         Bytes the process (on a GPU: what it holds there) may take; without it, most of what is free.
+    alignment : Alignment, optional
+        Of the movie: every frame of a sequence is laid onto its first before the network sees it, so that what moves
+        together is compared with itself. All frames but the first are then projected once for every sequence.
 
     Raises
     ------
@@ -131,7 +137,7 @@ def attribute(
     if not deltas:
         raise UserError("delta is an empty list. Give one time step or several.")
     rows = _planned(network.n_frames, movie, deltas, indices(firsts, movie.shape[0], "firsts"))
-    return _maps(network, movie, rows, Recipe(kind, class_id, signed, all_frames), memory)
+    return _maps(network, movie, rows, Recipe(kind, class_id, signed, all_frames), memory, alignment)
 
 
 class _Row(NamedTuple):
@@ -145,43 +151,47 @@ def _maps(
     rows: list[_Row],
     recipe: Recipe,
     memory: int | None,
+    alignment: Alignment | None,
 ) -> Iterator[AttributionMap]:
     if not rows:
         return
     maker = MapMaker(model, recipe)
-    projector = Projector(model, movie, layer=maker.layer, memory=memory)
+    aligned = None if alignment is None else AlignedFrames(movie, alignment)
+    projector = Projector(model, aligned or movie, layer=maker.layer, memory=memory)
+    shown = [row.frames if aligned is None else aligned.numbers(row.frames) for row in rows]
     fixed, per_pixel = maker.memory(*projector.shape[1:])
     size = movie.movie.shape[2:]
     maps = 1 if projector.shape[1:] == size else 3  # the last one, and where maps are enlarged, in one or two steps
-    projector.leave(fixed + maps * _FLOAT * prod(size), per_pixel)
-    last = {index: number for number, row in enumerate(rows) for index in row.frames}  # that needs the frame
-    cached = ProjectionCache(projector, _most_held(rows, last))
+    beside = 0 if aligned is None else 2 * prod(movie.shape[1:])  # the frame that one is laid onto, and the result
+    projector.leave(fixed + _FLOAT * (maps * prod(size) + beside), per_pixel)
+    last = {index: number for number, frames in enumerate(shown) for index in frames}  # that needs the frame
+    cached = ProjectionCache(projector, _most_held(shown, last))
     device = projector.device
     with contextlib.closing(cached) as cache, keeping_freed_memory(device), Threads(device) as threads:
-        for number, (frames, delta) in enumerate(rows):
+        for number, ((frames, delta), seen) in enumerate(zip(rows, shown, strict=True)):
 
-            def block(t: int, window: Window, frames: tuple[int, ...] = frames) -> torch.Tensor:
-                return cache.block(frames[t], window)
+            def block(t: int, window: Window, seen: tuple[int, ...] = seen) -> torch.Tensor:
+                return cache.block(seen[t], window)
 
             values = on_prepared_grid(maker.make(projector.windows, block), movie)
-            for index in frames:
+            for index in seen:
                 if last[index] == number:
                     cache.forget(index)
             if recipe.kind == "evidence_change":
-                values *= frame_difference(movie.frame, frames)
+                values *= frame_difference((aligned or movie).frame, seen)
             map = on_movie_grid(values, movie).numpy()
             notices = projector.take_notices() + threads.adapt()
             yield AttributionMap(frames, map, number + 1, len(rows), delta, notices)
 
 
-def _most_held(rows: Sequence[_Row], last: Mapping[int, int]) -> int:
+def _most_held(shown: Sequence[tuple[int, ...]], last: Mapping[int, int]) -> int:
     """Return how many frames are known at once at most, if each is forgotten after the row that needs it last."""
     held: set[int] = set()
     most = 0
-    for number, row in enumerate(rows):
-        held.update(row.frames)
+    for number, frames in enumerate(shown):
+        held.update(frames)
         most = max(most, len(held))
-        held.difference_update(index for index in row.frames if last[index] == number)
+        held.difference_update(index for index in frames if last[index] == number)
     return most
 
 

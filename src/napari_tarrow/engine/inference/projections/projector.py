@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 
@@ -20,8 +20,11 @@ from .plan import Cost, best_tile, smaller
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ...models import TimeArrowNet
-    from ...movies import PreparedMovie
+    from ...movies import Movie
 
 __all__ = ["ProjectionCache", "Projector", "Window"]
 
@@ -31,6 +34,21 @@ _KEPT_ELSEWHERE = 1.5
 _USABLE = 0.95  # of the budget; what libraries make for themselves when first used is not known before
 _SCARCE = 0.1  # of the budget; when less is left, what the allocator kept is given back before the next tile
 _FLOAT = 4  # bytes
+
+
+class Frames(Protocol):
+    """What is projected: a `PreparedMovie`, or frames that are made of one."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """``(T, C, h, w)`` as frames are prepared."""
+
+    @property
+    def movie(self) -> Movie:
+        """What they are made of."""
+
+    def frame(self, index: int) -> NDArray[np.float32]:
+        """Return a frame, (C, h, w)."""
 
 
 class Projector:
@@ -43,7 +61,7 @@ class Projector:
     ----------
     model : TimeArrowNet
         In eval mode, on any device; it is not changed.
-    movie : PreparedMovie
+    movie : PreparedMovie or other `Frames`
     layer : int, optional
         Of the projection head, as in `TimeArrowNet.embedding`; 0 is the last. None: the backbone's maps are all.
     memory : int, optional
@@ -60,9 +78,7 @@ class Projector:
         If the head has fewer layers.
     """
 
-    def __init__(
-        self, model: TimeArrowNet, movie: PreparedMovie, *, layer: int | None = 0, memory: int | None = None
-    ) -> None:
+    def __init__(self, model: TimeArrowNet, movie: Frames, *, layer: int | None = 0, memory: int | None = None) -> None:
         self.movie, self.device = movie, model.device
         self._tiles = Tiles(*projecting_copy(model, layer), movie.shape[2:])
         features = model.backbone.features if layer is None else model.n_features

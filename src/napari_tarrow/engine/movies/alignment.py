@@ -1,0 +1,235 @@
+"""Frames laid onto one another where objects move farther than they are large: a displacement for every place."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .object_radius import object_radius
+from .prepared import block_means
+from .sequences import sequences, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ..config import Align
+    from .prepared import PreparedMovie
+
+# In radii of the movie's objects: sides of the windows that are sought in the other frame, how far they are apart, and
+# how far they may have moved.
+_WINDOW, _APART, _FARTHEST = 8.0, 3.0, 4.5
+_BLOCK = 0.25  # radii; frames are averaged over blocks of this side first
+_SMOOTHING = 0.75  # blocks
+_FAR_COSTS = 0.05  # correlation by which the farthest displacement must be better than none
+_ODD = 0.75  # radii by which a displacement may differ from the median of those around it
+_AROUND = 5  # windows to a side that such a median is taken of
+_EVENING = 0.7  # windows; standard deviation
+_ROWS = 256  # that are put back at a time
+
+_LOOKED_AT = 5  # pairs of frames that tell whether a movie is better aligned
+_FAR, _GAIN = 1.0, 0.2  # radii that objects move there in the median, and by how much frames correlate better aligned
+
+
+class Alignment:
+    """Where the objects of a movie are in its other frames.
+
+    A window around every place of one frame is sought in another, where it correlates best; what lies between places is
+    interpolated. What moves together with its neighbours is found, like cells of a sheet, not what moves by itself.
+
+    Parameters
+    ----------
+    movie : PreparedMovie
+    radius : float, optional
+        Of the objects, in pixels of the movie; without it, estimated by `object_radius`.
+    """
+
+    def __init__(self, movie: PreparedMovie, radius: float | None = None) -> None:
+        self._movie = movie
+        self.radius = (object_radius(movie) if radius is None else radius) / movie.preparation.subsample
+        self._known: dict[tuple[int, int], NDArray[np.float32]] = {}
+
+    def onto(self, first: int, other: int) -> NDArray[np.float32]:
+        """Return the prepared frame `other`, (C, h, w) float32, with its objects where they are in frame `first`."""
+        frame = self._movie.frame(other)
+        if (first, other) not in self._known:
+            self._known[first, other] = displacements(self._movie.frame(first), frame, self.radius)
+        return put_back(frame, self._known[first, other])
+
+    def moved(self, first: int, other: int) -> float:
+        """Return how far objects have moved from frame `first` to `other`, once it was laid onto that: in radii."""
+        return float(np.median(np.hypot(*self._known[first, other]))) / self.radius
+
+
+class AlignedFrames:
+    """Frames of a movie, laid onto other ones, each with a number."""
+
+    def __init__(self, movie: PreparedMovie, alignment: Alignment) -> None:
+        self._prepared, self._alignment = movie, alignment
+        self.movie = movie.movie
+        self.shape = movie.shape
+
+    def numbers(self, frames: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the numbers of frames of the movie, all laid onto the first of them."""
+        return tuple(frames[0] * self.shape[0] + other for other in frames)
+
+    def frame(self, number: int) -> NDArray[np.float32]:
+        """Return a frame by its number, (C, h, w)."""
+        first, other = divmod(number, self.shape[0])
+        return self._prepared.frame(first) if first == other else self._alignment.onto(first, other)
+
+
+def alignment_for(
+    align: Align, movie: PreparedMovie, deltas: Sequence[int], radius: float | None = None
+) -> tuple[Alignment | None, str]:
+    """Return the alignment that is wanted of frames that are to be compared, and what is to be said about it.
+
+    ``auto`` looks at a few pairs of frames, the smallest of `deltas` apart: they are aligned where objects move by at
+    least one radius in the median, and frames correlate better by 0.2 then.
+    """
+    if align == "no":
+        return None, ""
+    alignment = Alignment(movie, radius)
+    if align == "yes":
+        return alignment, "Frames are aligned before they are compared."
+    moved, gain = _movement(alignment, movie, min(deltas))
+    if moved < _FAR or gain < _GAIN:
+        return None, ""
+    return alignment, f"Objects move by {moved:.1f} radii: frames are aligned before they are compared."
+
+
+def _movement(alignment: Alignment, movie: PreparedMovie, delta: int) -> tuple[float, float]:
+    """Return how far objects move, in radii, and how much better frames correlate aligned."""
+    pairs = sequences(movie.movie.frame_numbers, range(movie.shape[0]), 2, delta)
+    moved, gains = [0.0], [0.0]
+    for index in spread(len(pairs), _LOOKED_AT):
+        first, other = (int(frame) for frame in pairs[index])
+        as_it_is, aligned = movie.frame(other), alignment.onto(first, other)
+        before = movie.frame(first)
+        gains.append(_correlation(before, aligned) - _correlation(before, as_it_is))
+        moved.append(alignment.moved(first, other))
+    return float(np.median(moved[1:] or moved)), float(np.mean(gains[1:] or gains))
+
+
+def displacements(first: NDArray[np.float32], second: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+    """Return how far the objects of one frame have moved in another.
+
+    The displacement of a window is that of the largest normalised cross-correlation, to less than a block by a parabola
+    through its neighbours; one that is odd among its neighbours becomes their median.
+
+    Parameters
+    ----------
+    first, second : (C, h, w) float32
+    radius : float
+        Of the objects, in pixels.
+
+    Returns
+    -------
+    (2, n, m) float32
+        Displacements `y, x` in pixels, at n x m places that are spread evenly over the frame, corners on corners.
+    """
+    from scipy import ndimage
+
+    block = max(1, min(round(_BLOCK * radius), *first.shape[1:]))
+    before, after = (ndimage.gaussian_filter(block_means(one, block).mean(0), _SMOOTHING) for one in (first, second))
+    unit = radius / block
+    rows, columns = (
+        np.linspace(0, side - 1, 1 + max(1, round(side / (_APART * unit)))).round().astype(int) for side in before.shape
+    )
+    found = _best_shifts(before, after, rows, columns, int(_WINDOW * unit / 2), int(np.ceil(_FARTHEST * unit)))
+    around = ndimage.median_filter(found, (1, _AROUND, _AROUND), mode="nearest")
+    found = np.where(np.hypot(*(found - around)) > _ODD * unit, around, found)
+    even = ndimage.gaussian_filter(found, (0, _EVENING, _EVENING), mode="nearest")
+    moved: NDArray[np.float32] = (block * even).astype(np.float32)
+    return moved
+
+
+def put_back(frame: NDArray[np.float32], moved: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a frame (C, h, w) float32 with what has moved put back, bilinearly; `moved` as `displacements` has it."""
+    from scipy import ndimage
+
+    height, width = frame.shape[1:]
+    down, across = (_enlarging(count, side) for count, side in zip(moved.shape[1:], (height, width), strict=True))
+    along = moved @ across.T
+    rows, columns = (np.arange(side, dtype=np.float32) for side in (height, width))
+    back = np.empty_like(frame)
+    for top in range(0, height, _ROWS):
+        part = slice(top, min(top + _ROWS, height))
+        places = np.array(np.meshgrid(rows[part], columns, indexing="ij")) + down[part] @ along
+        for one, into in zip(frame, back, strict=True):
+            ndimage.map_coordinates(one, places, output=into[part], order=1, mode="nearest")
+    return back
+
+
+def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    a, b = (one - one.mean((1, 2), keepdims=True) for one in (first, second))
+    size = float(np.sqrt((a**2).sum() * (b**2).sum()))
+    return float((a * b).sum()) / size if size else 1.0
+
+
+def _best_shifts(
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    half: int,
+    farthest: int,
+) -> NDArray[np.float64]:
+    """Return the shifts, (2, n, m), by which windows around places of one image correlate best with the other."""
+    from scipy import fft
+
+    side, shifts = 2 * half + 1, 2 * farthest + 1
+    region = side + shifts - 1
+    beside, beyond = np.pad(first, half, mode="symmetric"), np.pad(second, half + farthest, mode="symmetric")
+    distance = np.arange(-farthest, farthest + 1, dtype=np.float32) / farthest
+    costs = _FAR_COSTS * (distance[:, None] ** 2 + distance**2)
+    size = fft.next_fast_len(region, real=True)
+    windows, regions, spreads = (
+        np.lib.stride_tricks.sliding_window_view(image, (length, length))
+        for image, length in ((beside, side), (beyond, region), (_spreads(beyond, side), shifts))
+    )
+    found = np.empty((2, len(rows), len(columns)))
+    for number, row in enumerate(rows):
+        sought = windows[row, columns]
+        sought = sought - sought.mean((1, 2), keepdims=True)
+        product = fft.rfft2(regions[row, columns], (size, size)) * fft.rfft2(sought, (size, size)).conj()
+        match = fft.irfft2(product, (size, size))[:, :shifts, :shifts]
+        match /= np.sqrt((sought**2).sum((1, 2))[:, None, None] * spreads[row, columns] + 1e-6)
+        found[:, number] = np.transpose([_top(one) for one in match - costs])
+    return found - farthest
+
+
+def _top(match: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """Return where the largest value is, between the values by a parabola along either axis."""
+    y, x = np.unravel_index(np.argmax(match), match.shape)
+    return y + _vertex(match[:, x], int(y)), x + _vertex(match[y], int(x))
+
+
+def _vertex(values: NDArray[np.floating[Any]], top: int) -> float:
+    if not 0 < top < len(values) - 1:
+        return 0.0
+    before, at, after = (float(value) for value in values[top - 1 : top + 2])
+    bend = before - 2 * at + after
+    return (before - after) / (2 * bend) if bend < 0 else 0.0
+
+
+def _spreads(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Return the sum of squared differences from their mean of every window of an image."""
+    from scipy import ndimage
+
+    inner = slice(side // 2, -(side // 2) or None)
+    centred = (image - image.mean()).astype(np.float64)
+    mean, square = (ndimage.uniform_filter(one, side)[inner, inner] for one in (centred, centred**2))
+    spreads: NDArray[np.float32] = (np.maximum(square - mean**2, 0) * side**2).astype(np.float32)
+    return spreads
+
+
+@functools.lru_cache(maxsize=8)
+def _enlarging(count: int, side: int) -> NDArray[np.float32]:
+    """Return the matrix, (side, count), that interpolates linearly between values, corners on corners."""
+    at = np.linspace(0, count - 1, side)
+    weights = 1 - np.abs(at[:, None] - np.arange(count))
+    return weights.clip(min=0).astype(np.float32)
