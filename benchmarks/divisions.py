@@ -5,6 +5,7 @@
 Prints, for every model and map, and for random points, brightness, the plain frame difference and a network with random
 weights (all through the same detection of events): recall at N and 2N of N known divisions, average precision, best F1,
 and F1 at the threshold that is suggested without labels. A match lies within each of `--pixels` (15) and of `--frames`.
+With `--align`, frames are aligned before they are compared, in all rows.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from napari_tarrow.engine.inference import (
 from napari_tarrow.engine.inference.events.scoring import Division, read_divisions, score
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.movies import sequences
+from napari_tarrow.engine.movies.alignment import AlignedFrames, alignment_for
 from napari_tarrow.engine.movies.object_radius import object_radius
 from napari_tarrow.engine.trained import TrainedModel, read_trained
 
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from napari_tarrow.engine.config import MapKind
     from napari_tarrow.engine.movies import PreparedMovie
+    from napari_tarrow.engine.movies.alignment import Alignment
 
 HEADINGS = ("events from", "recall at N", "at 2N", "AP", "best F1", "of so many", "F1 unlabelled", "of so many")
 
@@ -52,8 +55,6 @@ def main() -> None:
     limits = list(itertools.product(arguments.pixels, arguments.frames))
     within = " / ".join(f"{pixels:g} pixels and {frames} frames" for pixels, frames in limits)
     print(f"{movie.movie.name}: {len(divisions)} divisions; objects of {radius:.1f} pixels; within {within}\n")
-    print("| " + " | ".join(HEADINGS) + " |")
-    print("|---" * len(HEADINGS) + "|")
     for name, events in _all_events(models, arguments, radius):
         print(_row(name, events, divisions, limits), flush=True)
 
@@ -66,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--maps", nargs="+", default=["evidence", "change", "gradcam"])
     parser.add_argument("--pixels", type=float, nargs="+", default=[15.0])
     parser.add_argument("--frames", type=int, nargs="+", default=[1, 6])
+    parser.add_argument("--align", choices=["auto", "yes", "no"], default="auto")
     parser.add_argument("--no-baselines", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     return parser.parse_args()
@@ -76,23 +78,33 @@ def _all_events(
 ) -> Iterator[tuple[str, list[Event]]]:
     first = models[0]
     movie, _ = open_for(first, UseConfig(movie=arguments.movie))
+    alignment, said = alignment_for(arguments.align, movie, (first.delta,), radius)
+    print(f"{said or 'Frames are compared as they are'}.\n")
+    print("| " + " | ".join(HEADINGS) + " |")
+    print("|---" * len(HEADINGS) + "|")
     if not arguments.no_baselines:
         yield "random points", _random_points(movie)
-        yield "brightness", find_events(_of_frames(movie, first.delta, _brighter), movie, radius=radius)
-        yield "frame difference", find_events(_of_frames(movie, first.delta, _difference), movie, radius=radius)
+        for name, value in (("brightness", _brighter), ("frame difference", _difference)):
+            maps = _of_frames(movie, first.delta, value, alignment)
+            yield name, find_events(maps, movie, radius=radius, alignment=alignment)
         models = [_random(first), *models]
     for model in models:
         name = model.folder.name if model.folder != first.folder or model is first else "random weights"
         movie, _ = open_for(model, UseConfig(movie=arguments.movie))
         for kind in arguments.maps:
-            yield f"{name}, {kind}", events_of_model(model, movie, kind, radius)
+            yield f"{name}, {kind}", events_of_model(model, movie, kind, radius, alignment)
 
 
 def events_of_model(
-    model: TrainedModel, movie: PreparedMovie, kind: MapKind = "evidence", radius: float | None = None
+    model: TrainedModel,
+    movie: PreparedMovie,
+    kind: MapKind = "evidence",
+    radius: float | None = None,
+    alignment: Alignment | None = None,
 ) -> list[Event]:
     """Return the events of one of the maps that a model makes of a movie."""
-    return find_events(attribute(model.network, movie, model.delta, kind=kind), movie, radius=radius)
+    maps = attribute(model.network, movie, model.delta, kind=kind, alignment=alignment)
+    return find_events(maps, movie, radius=radius, alignment=alignment)
 
 
 def _random(model: TrainedModel) -> TrainedModel:
@@ -113,11 +125,16 @@ def _random_points(movie: PreparedMovie, count: int = 1000) -> list[Event]:
     ]
 
 
-def _of_frames(movie: PreparedMovie, delta: int, value: object) -> Iterator[AttributionMap]:
+def _of_frames(
+    movie: PreparedMovie, delta: int, value: object, alignment: Alignment | None
+) -> Iterator[AttributionMap]:
     assert callable(value)
     step = movie.preparation.subsample
+    aligned = None if alignment is None else AlignedFrames(movie, alignment)
     for row in sequences(movie.movie.frame_numbers, range(movie.shape[0]), 2, delta):
-        first, second = (movie.frame(int(index)).mean(0).repeat(step, 0).repeat(step, 1) for index in row)
+        frames = tuple(map(int, row))
+        pair = map(movie.frame, frames) if aligned is None else map(aligned.frame, aligned.numbers(frames))
+        first, second = (one.mean(0).repeat(step, 0).repeat(step, 1) for one in pair)
         yield AttributionMap(tuple(map(int, row)), value(first, second))
 
 

@@ -473,3 +473,30 @@ def test_help_needs_no_torch() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
     assert "--map evidence|change|gradcam|contribution|evidence_change" in shown
+
+
+def test_frames_are_aligned_where_objects_move_far(folder, capsys):
+    y, x = np.mgrid[:60, :70]
+    places = np.random.default_rng(0).uniform(-20, 90, (40, 2))
+
+    def frame(index: int) -> np.ndarray:
+        return 300 * sum(np.exp(-((y - a - 5 * index) ** 2 + (x - b) ** 2) / 10) for a, b in places)
+
+    write(folder / "sheet.tif", np.stack([frame(index) for index in range(4)]).astype(np.uint16))
+    said = {}
+    for align in ("auto", "yes", "no"):
+        assert main(["model", "sheet.tif", "-o", align, "--align", align, "--delta", "1"]) == 0
+        said[align] = capsys.readouterr().out
+        record = yaml.safe_load((folder / align / "attribution.yaml").read_text())
+        assert record["settings"]["aligned"] == (align != "no")
+    assert "radii: frames are aligned before they are compared (--align no: as they are)." in said["auto"]
+    assert "Frames are aligned before they are compared." in said["yes"]
+    assert "aligned" not in said["no"]
+    auto, yes, no = (tifffile.imread(folder / align / "maps_delta1.tif") for align in said)
+    np.testing.assert_array_equal(auto, yes)
+    assert not np.allclose(auto, no)
+
+
+def test_a_slow_movie_is_left_as_it_is(folder, capsys):
+    assert main(["model", "movie.tif", "-o", "found", "--delta", "1"]) == 0
+    assert "aligned" not in capsys.readouterr().out

@@ -157,7 +157,8 @@ class _Job:
             f"Maps ({self._config.map}) of {frames:,} frames, {steps}: {height:,} x {width:,} pixels, up to {size}."
         )
         if alignment:
-            self._printer.line(f"{alignment}{' (--align no: as they are)' * (self._config.align == 'auto')}")
+            undo = " (--align no: as they are)" * (self._config.align == "auto")
+            self._printer.line(f"{alignment}{undo}.")
 
     def _attributed(self) -> Iterator[AttributionMap]:
         from ..engine.inference import attribute

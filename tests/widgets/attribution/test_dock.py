@@ -30,6 +30,7 @@ from napari_tarrow.engine.inference.events.events import Event
 from napari_tarrow.engine.inference.events.table import read_events, write_events
 from napari_tarrow.engine.inference.maps import attribution as engine
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
+from napari_tarrow.engine.movies.alignment import Alignment
 from napari_tarrow.engine.pictures import Inset
 from napari_tarrow.engine.trained import read_trained
 from napari_tarrow.widgets.attribution.event_list import EventList
@@ -160,7 +161,14 @@ def test_the_map_lies_over_the_movie_and_is_the_engines(run, growing, model_fold
     assert 0 < maps.contrast_limits[1] <= maps.data.max()
     record = maps.metadata["napari_tarrow"]
     assert record["model"] == str(model_folder)
-    assert record["configuration"] == {"delta": [1], "map": "evidence", "class_id": 0, "signed": False, "radius": None}
+    assert record["configuration"] == {
+        "delta": [1],
+        "map": "evidence",
+        "class_id": 0,
+        "signed": False,
+        "align": "auto",
+        "radius": None,
+    }
     assert len(record["data"]) == 16
 
 
@@ -211,6 +219,17 @@ def test_kind_class_and_sign_reach_the_engine(run, growing, model_folder):
     assert wanted.min() < 0
     np.testing.assert_allclose(maps.data, wanted, atol=1e-6)
     assert maps.contrast_limits[0] == -maps.contrast_limits[1]
+
+
+def test_frames_are_aligned_where_that_is_wanted(run, growing, model_folder):
+    run.dock.align.setCurrentIndex(run.dock.align.findData("yes"))
+    run.all()
+    assert "Note: Frames are aligned before they are compared." in run.dock.status.text()
+    maps = run.viewer.layers["cells evidence"]
+    prepared = PreparedMovie(open_movie(growing), read_trained(model_folder).preparation)
+    wanted = expected(model_folder, growing, alignment=Alignment(prepared))
+    assert not np.allclose(wanted, expected(model_folder, growing), atol=1e-3)
+    np.testing.assert_allclose(maps.data, wanted, atol=1e-6)
 
 
 def test_events_are_points_with_score_and_pair(run, found):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .object_radius import object_radius
-from .prepared import block_means
+from .prepared import block_means, middle
 from .sequences import sequences, spread
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _AROUND = 5  # windows to a side that such a median is taken of
 _EVENING = 0.7  # windows; standard deviation
 _ROWS = 256  # that are put back at a time
 
-_LOOKED_AT = 5  # pairs of frames that tell whether a movie is better aligned
+_LOOKED_AT, _SIDE = 5, 512  # pairs of frames, and pixels of their middle, that tell whether a movie is better aligned
 _FAR, _GAIN = 1.0, 0.2  # radii that objects move there in the median, and by how much frames correlate better aligned
 
 
@@ -59,10 +59,6 @@ class Alignment:
             self._known[first, other] = displacements(self._movie.frame(first), frame, self.radius)
         return put_back(frame, self._known[first, other])
 
-    def moved(self, first: int, other: int) -> float:
-        """Return how far objects have moved from frame `first` to `other`, once it was laid onto that: in radii."""
-        return float(np.median(np.hypot(*self._known[first, other]))) / self.radius
-
 
 class AlignedFrames:
     """Frames of a movie, laid onto other ones, each with a number."""
@@ -85,7 +81,7 @@ class AlignedFrames:
 def alignment_for(
     align: Align, movie: PreparedMovie, deltas: Sequence[int], radius: float | None = None
 ) -> tuple[Alignment | None, str]:
-    """Return the alignment that is wanted of frames that are to be compared, and what is to be said about it.
+    """Return the alignment that is wanted of frames that are to be compared, and a sentence, without a full stop.
 
     ``auto`` looks at a few pairs of frames, the smallest of `deltas` apart: they are aligned where objects move by at
     least one radius in the median, and frames correlate better by 0.2 then.
@@ -94,24 +90,23 @@ def alignment_for(
         return None, ""
     alignment = Alignment(movie, radius)
     if align == "yes":
-        return alignment, "Frames are aligned before they are compared."
-    moved, gain = _movement(alignment, movie, min(deltas))
+        return alignment, "Frames are aligned before they are compared"
+    moved, gain = _movement(movie, min(deltas), alignment.radius)
     if moved < _FAR or gain < _GAIN:
         return None, ""
-    return alignment, f"Objects move by {moved:.1f} radii: frames are aligned before they are compared."
+    return alignment, f"Objects move by {moved:.1f} radii: frames are aligned before they are compared"
 
 
-def _movement(alignment: Alignment, movie: PreparedMovie, delta: int) -> tuple[float, float]:
-    """Return how far objects move, in radii, and how much better frames correlate aligned."""
+def _movement(movie: PreparedMovie, delta: int, radius: float) -> tuple[float, float]:
+    """Return how far objects move, in radii, and how much better frames correlate aligned, in the middle of frames."""
     pairs = sequences(movie.movie.frame_numbers, range(movie.shape[0]), 2, delta)
-    moved, gains = [0.0], [0.0]
+    far, gains = [], []
     for index in spread(len(pairs), _LOOKED_AT):
-        first, other = (int(frame) for frame in pairs[index])
-        as_it_is, aligned = movie.frame(other), alignment.onto(first, other)
-        before = movie.frame(first)
-        gains.append(_correlation(before, aligned) - _correlation(before, as_it_is))
-        moved.append(alignment.moved(first, other))
-    return float(np.median(moved[1:] or moved)), float(np.mean(gains[1:] or gains))
+        before, after = (middle(movie.frame(int(frame)), _SIDE).copy() for frame in pairs[index])
+        moved = displacements(before, after, radius)
+        far.append(float(np.median(np.hypot(*moved))) / radius)
+        gains.append(_correlation(before, put_back(after, moved)) - _correlation(before, after))
+    return (float(np.median(far)), float(np.mean(gains))) if far else (0.0, 0.0)
 
 
 def displacements(first: NDArray[np.float32], second: NDArray[np.float32], radius: float) -> NDArray[np.float32]:

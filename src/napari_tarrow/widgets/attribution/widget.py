@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QLineEdit, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QLineEdit, QWidget
 
-from ...engine.config.attribution import MapKind
+from ...engine.config.attribution import Align, MapKind
 from ...engine.errors import UserError
 from ...engine.movies import sequences
 from ...engine.movies.object_radius import radius_in_words
@@ -44,6 +44,8 @@ _KINDS: dict[str, tuple[str, str]] = {
     "evidence_change": ("evidence x difference", "evidence times the difference of the frames"),
 }
 
+_ALIGN: dict[str, Align] = {"if fast": "auto", "always": "yes", "never": "no"}
+
 
 class AttributionWidget(UseDock):
     """Movie, model and map; a button to show; the events that are found."""
@@ -73,6 +75,13 @@ class AttributionWidget(UseDock):
         self.direction.setToolTip("Which answer of the network is explained; forwards is the true order of the frames.")
         self.signed = QCheckBox("signed, also what speaks against")
         self.signed.setObjectName("signed")
+        self.align = Combo("align")
+        for words, value in _ALIGN.items():
+            self.align.addItem(words, value)
+        self.align.setToolTip(
+            "Align frames with one another before they are compared, so that what moves together is not taken for"
+            " change: if objects move by their own radius or more, always, or never. Takes about twice as long."
+        )
         self.radius = QLineEdit()
         self.radius.setObjectName("radius")
         self.radius.setPlaceholderText("from the movie")
@@ -84,7 +93,11 @@ class AttributionWidget(UseDock):
         self._add_row("Map", self.kind)
         self._add_row("Explain", self.direction)
         self._add_row("", self.signed)
-        self._add_row("Radius", self.radius)
+        row = QHBoxLayout()
+        row.addWidget(self.radius, 1)
+        row.addWidget(QLabel("Align"))
+        row.addWidget(self.align, 1)
+        self._add_row("Radius", row)
         self.events = EventsPanel(napari_viewer, self._chosen_movie)
         self.model.changed.connect(self._suit_model)
         self.model.picked.connect(self._take_deltas)
@@ -114,7 +127,7 @@ class AttributionWidget(UseDock):
         self._suit_model()
 
     def _settings(self) -> Iterator[QWidget]:
-        yield from (self.deltas, self.kind, self.direction, self.signed, self.radius)
+        yield from (self.deltas, self.kind, self.direction, self.signed, self.align, self.radius)
 
     def _count_pairs(self) -> None:
         """Let the sentence about the movie count the pairs at the time steps that the user typed."""
@@ -154,6 +167,7 @@ class AttributionWidget(UseDock):
             kind=self.kind.currentData(),
             class_id=self.direction.currentData() or 0,
             signed=self.signed.isChecked(),
+            align=self.align.currentData(),
             radius=_radius(self.radius.text()),
             current=frame_in_view(self.viewer, layer, facts.axes),
             device=preferences.device,
@@ -191,6 +205,7 @@ class AttributionWidget(UseDock):
             "map": order.kind,
             "class_id": order.class_id,
             "signed": order.signed,
+            "align": order.align,
             "radius": order.radius,
         }
         self._record = provenance(model=str(order.folder), configuration=options, data=begun.fingerprint)

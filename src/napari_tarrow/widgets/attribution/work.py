@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ...engine.config import MapKind
+    from ...engine.config import Align, MapKind
     from ...engine.inference.events.events import Event
     from ...engine.inference.maps.attribution import AttributionMap
     from ...engine.movies import Movie, PreparedMovie
+    from ...engine.movies.alignment import Alignment
     from ...engine.pictures import Inset
     from ..shared.work import Stopping
 
@@ -42,6 +43,8 @@ class MapOrder:
     deltas : tuple of int
     kind, class_id, signed
         As in `attribute`.
+    align
+        As in `AttributeConfig`.
     radius : float, optional
         Of the movie's objects, in pixels; without it, estimated.
     current : int
@@ -56,6 +59,7 @@ class MapOrder:
     kind: MapKind = "evidence"
     class_id: int = 0
     signed: bool = False
+    align: Align = "auto"
     radius: float | None = None
     current: int = 0
     device: str = "auto"
@@ -122,19 +126,22 @@ def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
     events. Stopped in the first part no further maps are made, and the events are those in the maps that are there; in
     the second, no further maps are searched, and there are no further pictures.
     """
+    from ...engine.movies.alignment import alignment_for
     from ...engine.movies.object_radius import fitting_radius
 
     opened = open_model_and_movie(order.folder, order.movie, order.device)
     movie = opened.movie
     if order.radius is not None:
         fitting_radius(movie, order.radius)
+    alignment, said = alignment_for(order.align, movie, order.deltas, order.radius)
     n_frames, _, height, width = movie.movie.shape
     room = roomy((len(order.deltas), n_frames, height, width), np.float32)
     maps = dict(zip(order.deltas, room, strict=True))
-    yield MapsBegun(maps, opened.fingerprint, opened.notices)
+    yield MapsBegun(maps, opened.fingerprint, opened.notices + (f"{said}.",) * bool(said))
     written: list[tuple[tuple[int, ...], int]] = []
     memory = left_beside(room, opened.device, order.memory)
-    for value, frames in () if stopping.first.is_set() else _maps(order, opened.network, movie, maps, memory):
+    made = () if stopping.first.is_set() else _maps(order, opened.network, movie, alignment, maps, memory)
+    for value, frames in made:
         written.append((frames, value.delta))
         yield value
         if stopping.first.is_set():
@@ -142,7 +149,7 @@ def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
     stopping.in_second = True
     yield Stage("Looking for events ...")
     _import_features()
-    yield from _events(order, movie, maps, sorted(written), stopping.second)
+    yield from _events(order, movie, alignment, maps, sorted(written), stopping.second)
 
 
 def _import_features() -> None:
@@ -152,20 +159,30 @@ def _import_features() -> None:
 
 
 def _maps(
-    order: MapOrder, model: Any, movie: PreparedMovie, maps: dict[int, Any], memory: int | None
+    order: MapOrder,
+    model: Any,
+    movie: PreparedMovie,
+    alignment: Alignment | None,
+    maps: dict[int, Any],
+    memory: int | None,
 ) -> Iterator[tuple[MapWritten, Any]]:
     from ...engine.inference.maps.attribution import attribute
 
     firsts = [frame for stretch in outwards(order.current, len(movie.movie)) for frame in stretch]
     options: dict[str, Any] = {"kind": order.kind, "class_id": order.class_id, "signed": order.signed}
-    for one in attribute(model, movie, order.deltas, firsts=firsts, memory=memory, **options):
+    for one in attribute(model, movie, order.deltas, firsts=firsts, memory=memory, alignment=alignment, **options):
         maps[one.delta][one.frames[0]] = one.map
         top = float(np.percentile(np.abs(one.map), 99.9))
         yield MapWritten(one.delta, one.frames[0], top, one.done, one.total, one.notices), one.frames
 
 
 def _events(
-    order: MapOrder, movie: PreparedMovie, maps: dict[int, Any], written: Sequence[Any], stopping: threading.Event
+    order: MapOrder,
+    movie: PreparedMovie,
+    alignment: Alignment | None,
+    maps: dict[int, Any],
+    written: Sequence[Any],
+    stopping: threading.Event,
 ) -> Iterator[Any]:
     from ...engine.inference.events.events import search_events
     from ...engine.inference.events.moments import Timed
@@ -175,7 +192,8 @@ def _events(
 
     radius = order.radius or object_radius(movie)
     found: list[Event] = []
-    for one in search_events(_again(order, maps, written, stopping), movie, radius=radius, stopping=stopping):
+    again = _again(order, maps, written, stopping)
+    for one in search_events(again, movie, radius=radius, stopping=stopping, alignment=alignment):
         if isinstance(one, int):
             yield MapSearched(one, len(written))
         elif isinstance(one, Timed):

@@ -11,6 +11,7 @@ from napari_tarrow.engine.inference.events.events import Event, find_events, sea
 from napari_tarrow.engine.inference.events.moments import Timed
 from napari_tarrow.engine.inference.maps.attribution import AttributionMap
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
+from napari_tarrow.engine.movies.alignment import Alignment
 
 SIZE, RADIUS = 160, 8.0
 
@@ -153,6 +154,27 @@ def test_a_daughter_that_shows_more_than_its_division_names_no_event_of_its_own(
     (event,) = find_events(maps_of(maps), movie, radius=RADIUS)
     assert event.frame == 3
     assert (event.y, event.x) == pytest.approx((80, 80), abs=3)
+
+
+def test_among_what_moves_an_event_lies_where_aligned_frames_change():
+    draw = np.random.default_rng(0)
+    sheet = [(y, x) for y, x in draw.uniform(-40, SIZE, (60, 2)) if np.hypot(y - 60, x - 80) > 22]
+
+    def frame(index: int) -> np.ndarray:
+        """Nuclei that move by 12 pixels down; one of them divides after frame 2."""
+        moved = 12 * index
+        parts = [spot(60 + moved, 80, 4)] if index < 3 else [spot(60 + moved, 80 + side, 3) for side in (-8, 8)]
+        return sum((spot(y + moved, x, 4) for y, x in sheet), np.zeros((SIZE, SIZE))) + sum(parts)
+
+    movie = movie_of([frame(index) for index in range(6)])
+    alignment = Alignment(movie, RADIUS)
+    maps = [np.zeros((SIZE, SIZE), np.float32)] * 5
+    maps[2] = spot(90, 86, 4)  # beside it
+    (event,) = find_events(maps_of(maps), movie, radius=RADIUS, alignment=alignment)
+    assert event.frame == 2
+    assert (event.y, event.x) == pytest.approx((60 + 24, 80), abs=3)
+    (without,) = find_events(maps_of(maps), movie, radius=RADIUS)
+    assert np.hypot(without.y - 84, without.x - 80) > np.hypot(event.y - 84, event.x - 80)
 
 
 def test_an_event_at_the_border_counts_by_half():

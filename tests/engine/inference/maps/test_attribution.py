@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
 from napari_tarrow.engine import devices
 from napari_tarrow.engine.errors import UserError
@@ -21,6 +22,7 @@ from napari_tarrow.engine.inference.projections.projector import ProjectionCache
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.models.tiles import split
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
+from napari_tarrow.engine.movies.alignment import Alignment
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -402,3 +404,37 @@ def test_a_head_that_needs_whole_frames_is_refused_where_they_do_not_fit(kind: A
     whole = make_model(**options, classification_head="unet", symmetric=False)
     with pytest.raises(UserError, match=r"does not suffice for frames of 500 x 500 pixels: at least \d"):
         list(attribute(whole, movie, kind=kind, memory=memory))
+
+
+@pytest.mark.parametrize("kind", MAP_KINDS)
+def test_aligned_maps_are_those_of_a_movie_of_aligned_frames(model, kind):
+    movie = make_movie((4, 40, 48))
+    alignment = Alignment(movie, 4.0)
+    for one in attribute(model, movie, (1, 2), kind=kind, signed=True, alignment=alignment):
+        first, other = one.frames
+        pair = np.concatenate([movie.frame(first), alignment.onto(first, other)])
+        by_hand = PreparedMovie(open_movie(pair), Preparation("movie"))
+        by_hand.normalization = lambda indices: np.tile([[[0.0], [1.0]]], (len(indices), 1, 1))  # prepared already
+        (expected,) = attribute(model, by_hand, kind=kind, signed=True)
+        np.testing.assert_allclose(one.map, expected.map, rtol=1e-4, atol=1e-5 * np.abs(expected.map).max())
+
+
+def test_aligned_maps_are_the_same_in_tiles_and_read_no_more_frames_than_needed(monkeypatch, model):
+    movie = make_movie((4, 40, 48))
+    whole = [one.map for one in attribute(model, movie, alignment=Alignment(movie, 4.0))]
+    tiled(monkeypatch, 16)
+    for expected, one in zip(whole, attribute(model, movie, alignment=Alignment(movie, 4.0)), strict=True):
+        np.testing.assert_allclose(one.map, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
+def test_what_moves_as_a_whole_has_less_evidence_once_aligned(model):
+    frames = np.random.default_rng(0).normal(size=(90, 90))
+    blurred = 1000 + 500 * gaussian_filter(frames, 3)
+    movie = PreparedMovie(
+        open_movie(np.stack([np.roll(blurred, 8 * index, 0) for index in range(2)])), Preparation("movie")
+    )
+    inner = slice(20, -20), slice(20, -20)
+    (plain,), (aligned,) = (
+        attribute(model, movie, signed=True, alignment=one) for one in (None, Alignment(movie, 5.0))
+    )
+    assert np.abs(aligned.map[inner]).mean() < 0.2 * np.abs(plain.map[inner]).mean()
