@@ -490,7 +490,7 @@ def test_frames_are_aligned_where_objects_move_far(folder, capsys):
         record = yaml.safe_load((folder / align / "attribution.yaml").read_text())
         assert record["settings"]["aligned"] == (align != "no")
     assert "radii: frames are aligned before they are compared (--align no: as they are)." in said["auto"]
-    assert "Frames are aligned before they are compared." in said["yes"]
+    assert "radii: frames are aligned before they are compared." in said["yes"]
     assert "aligned" not in said["no"]
     auto, yes, no = (tifffile.imread(folder / align / "maps_delta1.tif") for align in said)
     np.testing.assert_array_equal(auto, yes)

@@ -76,6 +76,8 @@ def test_frames_are_aligned_where_objects_move_far():
     fast = movie_of([frame((8 * index, 4 * index)) for index in range(4)])
     alignment, said = alignment_for("auto", fast, (2, 1), RADIUS)
     assert isinstance(alignment, Alignment)
+    assert alignment.fast
+    assert alignment_for("yes", fast, (1,), RADIUS)[0].fast
     assert said == "Objects move by 1.5 radii: frames are aligned before they are compared"
     assert alignment_for("no", fast, (1,), RADIUS) == (None, "")
 
@@ -92,7 +94,9 @@ def test_frames_are_aligned_where_objects_move_far():
 def test_frames_are_left_where_aligning_would_bring_nothing(frames):
     movie = movie_of(frames)
     assert alignment_for("auto", movie, (1,), RADIUS) == (None, "")
-    assert alignment_for("yes", movie, (1,), RADIUS)[1] == "Frames are aligned before they are compared"
+    alignment, said = alignment_for("yes", movie, (1,), RADIUS)
+    assert said == "Frames are aligned before they are compared"
+    assert not alignment.fast
 
 
 def test_a_movie_without_frames_that_far_apart_is_not_aligned():

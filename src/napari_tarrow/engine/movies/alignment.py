@@ -45,10 +45,17 @@ class Alignment:
     movie : PreparedMovie
     radius : float, optional
         Of the objects, in pixels of the movie; without it, estimated by `object_radius`.
+    fast : bool
+        Whether objects move so far that there are others in their place in the next frame.
+
+    Attributes
+    ----------
+    radius : float
+        In pixels of prepared frames.
     """
 
-    def __init__(self, movie: PreparedMovie, radius: float | None = None) -> None:
-        self._movie = movie
+    def __init__(self, movie: PreparedMovie, radius: float | None = None, *, fast: bool = True) -> None:
+        self._movie, self.fast = movie, fast
         self.radius = (object_radius(movie) if radius is None else radius) / movie.preparation.subsample
         self._known: dict[tuple[int, int], NDArray[np.float32]] = {}
 
@@ -89,12 +96,11 @@ def alignment_for(
     if align == "no":
         return None, ""
     alignment = Alignment(movie, radius)
-    if align == "yes":
-        return alignment, "Frames are aligned before they are compared"
     moved, gain = _movement(movie, min(deltas), alignment.radius)
-    if moved < _FAR or gain < _GAIN:
-        return None, ""
-    return alignment, f"Objects move by {moved:.1f} radii: frames are aligned before they are compared"
+    alignment.fast = moved >= _FAR and gain >= _GAIN
+    if alignment.fast:
+        return alignment, f"Objects move by {moved:.1f} radii: frames are aligned before they are compared"
+    return (alignment, "Frames are aligned before they are compared") if align == "yes" else (None, "")
 
 
 def _movement(movie: PreparedMovie, delta: int, radius: float) -> tuple[float, float]:

@@ -177,6 +177,25 @@ def test_among_what_moves_an_event_lies_where_aligned_frames_change():
     assert np.hypot(without.y - 84, without.x - 80) > np.hypot(event.y - 84, event.x - 80)
 
 
+@pytest.mark.parametrize(("fast", "frames"), [(True, [2, 4]), (False, [2])])
+def test_where_objects_move_far_the_same_place_in_the_next_map_is_another_object(fast, frames):
+    empty, nucleus, other = np.zeros((SIZE, SIZE), np.float32), spot(80, 80), spot(80, 102)
+    maps = [empty] * 7
+    maps[2], maps[4] = nucleus, 0.5 * other
+    movie = movie_of([empty] * 3 + [nucleus] * 2 + [nucleus + other] * 3)
+    events = find_events(maps_of(maps), movie, radius=RADIUS, alignment=AsItIs(movie, RADIUS, fast=fast))
+    assert [event.frame for event in events] == frames
+    (alone,) = find_events(maps_of(maps[:4]), movie, radius=RADIUS)
+    assert events[0].score == pytest.approx((2 if fast else 1) * alone.score)
+
+
+class AsItIs(Alignment):
+    """Frames in which nothing has moved."""
+
+    def onto(self, first: int, other: int) -> np.ndarray:
+        return self._movie.frame(other)
+
+
 def test_an_event_at_the_border_counts_by_half():
     empty = np.zeros((SIZE, SIZE), np.float32)
     maps = [empty, spot(80, 80) + spot(0, 30), empty]

@@ -83,7 +83,9 @@ def find_events(
     count : int, optional
         Return at most so many.
     alignment : Alignment, optional
-        Of the movie, with which the maps were made: what changes is what does so between aligned frames.
+        Of the movie, with which the maps were made: what changes is what does so between aligned frames. Where it is
+        `fast`, the same place in the next map is another object: maps are not smoothed over time then, and what is near
+        a process in the maps before and after it is none of it.
 
     Raises
     ------
@@ -110,7 +112,8 @@ def search_events(
     first. Where `maps` ends early, the events are those in the maps until there. Once `stopping` is set, no further
     frames are compared: what was not seen by then happens when and where its map is strongest.
     """
-    scale = Scale.of(object_radius(movie) if radius is None else fitting_radius(movie, radius))
+    radius = object_radius(movie) if radius is None else fitting_radius(movie, radius)
+    scale = Scale.of(radius, fast=alignment is not None and alignment.fast)
     taken = 0
 
     def counted() -> Iterator[AttributionMap]:

@@ -21,7 +21,6 @@ _MOVES, _LEAPS, _BELONGS, _AROUND_IT = 2.0, 3.0, 2.0, 3.5
 # that it may be what the process leaps to, or a neighbour's.
 _KEEPS, _STRONG = 0.25, 0.6
 _MISSING = 2  # maps in a row in which it may be missing
-_BESIDE = 2  # maps before and after each of its moments in which what is near belongs to it
 _LONGEST = 20  # maps before and after its strongest moment
 
 
@@ -83,7 +82,7 @@ def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
         elsewhere = []
         for moment, found in _followed(layers, layer, peak, scale.radius):
             place = layers[moment].places[found]
-            beside = range(max(0, moment - _BESIDE), min(len(layers), moment + _BESIDE + 1))
+            beside = range(max(0, moment - scale.beside), min(len(layers), moment + scale.beside + 1))
             first, last = min(first, beside[0]), max(last, beside[-1])
             for near in beside:
                 free[near][layers[near].near(place, _BELONGS * scale.radius)] = False
