@@ -78,7 +78,7 @@ def test_frames_are_aligned_where_objects_move_far():
     assert isinstance(alignment, Alignment)
     assert alignment.fast
     assert alignment_for("yes", fast, (1,), RADIUS)[0].fast
-    assert said == "Objects move by 1.5 radii: frames are aligned before they are compared"
+    assert said == "Objects move by 1.4 radii: frames are aligned before they are compared"
     assert alignment_for("no", fast, (1,), RADIUS) == (None, "")
 
 

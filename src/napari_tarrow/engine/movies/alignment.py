@@ -31,7 +31,7 @@ _EVENING = 0.7  # windows; standard deviation
 _ROWS = 256  # that are put back at a time
 
 _LOOKED_AT, _SIDE = 5, 512  # pairs of frames, and pixels of their middle, that tell whether a movie is better aligned
-_FAR, _GAIN = 1.0, 0.2  # radii that objects move there in the median, and by how much frames correlate better aligned
+_FAR, _GAIN = 1.0, 0.2  # radii that objects move there, and by how much frames correlate better aligned
 
 
 class Alignment:
@@ -91,7 +91,7 @@ def alignment_for(
     """Return the alignment that is wanted of frames that are to be compared, and a sentence, without a full stop.
 
     ``auto`` looks at a few pairs of frames, the smallest of `deltas` apart: they are aligned where objects move by at
-    least one radius in the median, and frames correlate better by 0.2 then.
+    least one radius, places weighed by their contrast, and frames correlate better by 0.2 then.
     """
     if align == "no":
         return None, ""
@@ -110,9 +110,23 @@ def _movement(movie: PreparedMovie, delta: int, radius: float) -> tuple[float, f
     for index in spread(len(pairs), _LOOKED_AT):
         before, after = (middle(movie.frame(int(frame)), _SIDE).copy() for frame in pairs[index])
         moved = displacements(before, after, radius)
-        far.append(float(np.median(np.hypot(*moved))) / radius)
+        far.append(_mean_distance(moved, before) / radius)
         gains.append(_correlation(before, put_back(after, moved)) - _correlation(before, after))
     return (float(np.median(far)), float(np.mean(gains))) if far else (0.0, 0.0)
+
+
+def _mean_distance(moved: NDArray[np.float32], frame: NDArray[np.float32]) -> float:
+    """Return how far the objects of a frame, (C, h, w), have moved in the mean: places count by their contrast."""
+    from scipy import ndimage
+
+    rows, columns = (
+        np.linspace(0, side - 1, count).round().astype(int)
+        for side, count in zip(frame.shape[1:], moved.shape[1:], strict=True)
+    )
+    apart = max(frame.shape[1] / len(rows), frame.shape[2] / len(columns))
+    contrast = ndimage.gaussian_filter(np.abs(frame - np.median(frame)).mean(0), apart)[np.ix_(rows, columns)]
+    total = float(contrast.sum())
+    return float((np.hypot(*moved) * contrast).sum()) / total if total else 0.0
 
 
 def displacements(first: NDArray[np.float32], second: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
