@@ -91,6 +91,7 @@ def _all_events(
     for model in models:
         name = model.folder.name if model.folder != first.folder or model is first else "random weights"
         movie, _ = open_for(model, UseConfig(movie=arguments.movie))
+        alignment, _ = alignment_for(arguments.align, movie, (model.delta,), radius)
         for kind in arguments.maps:
             yield f"{name}, {kind}", events_of_model(model, movie, kind, radius, alignment)
 
@@ -130,7 +131,7 @@ def _of_frames(
 ) -> Iterator[AttributionMap]:
     assert callable(value)
     step = movie.preparation.subsample
-    aligned = None if alignment is None else AlignedFrames(movie, alignment)
+    aligned = None if alignment is None else AlignedFrames(alignment)
     for row in sequences(movie.movie.frame_numbers, range(movie.shape[0]), 2, delta):
         frames = tuple(map(int, row))
         pair = map(movie.frame, frames) if aligned is None else map(aligned.frame, aligned.numbers(frames))

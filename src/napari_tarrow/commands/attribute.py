@@ -202,6 +202,7 @@ class _Job:
             self._output.work / _SHEET,
             size=inset_side(radius),
             threshold=threshold,
+            alignment=self._alignment,
         )
         if config.overlay != "none":
             self._draw_overlay(files, [event for event in events if event.score >= threshold], radius)

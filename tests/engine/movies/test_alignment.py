@@ -108,7 +108,7 @@ def test_aligned_frames_have_numbers_and_are_matched_once(monkeypatch):
     movie = movie_of([frame((9 * index, 0)) for index in range(3)])
     calls = []
     monkeypatch.setattr(alignment_module, "displacements", lambda *given: calls.append(given) or displacements(*given))
-    frames = AlignedFrames(movie, Alignment(movie, RADIUS))
+    frames = AlignedFrames(Alignment(movie, RADIUS))
     numbers = frames.numbers((1, 2))
     assert len({*numbers, *frames.numbers((0, 1)), *frames.numbers((0, 2))}) == 5
     np.testing.assert_array_equal(frames.frame(numbers[0]), movie.frame(1))
@@ -122,3 +122,57 @@ def test_lengths_are_those_of_subsampled_frames():
     half = PreparedMovie(movie.movie, Preparation("movie", subsample=2))
     assert Alignment(half, RADIUS).radius == RADIUS / 2
     assert correlation(half.frame(0), Alignment(half, RADIUS).onto(0, 1)) > 0.98
+
+
+def test_noise_is_as_strong_in_an_aligned_frame():
+    draw = np.random.default_rng(0)
+    first, second = (frame(offset) + draw.normal(0, 0.1, (1, *SIZE)).astype(np.float32) for offset in ((0, 0), (9, 4)))
+    back = put_back(second, displacements(first, second, RADIUS))
+    assert correlation(frame(), back) > 0.9
+    rough = [np.diff(one[0, 25:-25, 25:-25]).std() for one in (first, back)]
+    assert rough[1] == pytest.approx(rough[0], rel=0.05)
+
+
+def test_equal_frames_stay_equal():
+    still = frame()
+    np.testing.assert_array_equal(put_back(still, displacements(still, still, RADIUS)), still)
+
+
+def test_channels_of_opposite_contrast_and_of_other_levels_count_alike():
+    first, second = (np.concatenate([one, 5 - 0.5 * one]) for one in (frame(), frame((8, -6))))
+    moved = displacements(first, second, RADIUS)
+    assert np.median(moved, (1, 2)) == pytest.approx((8, -6), abs=0.5)
+    movie = PreparedMovie(open_movie(np.stack([first, second]), channels=2), Preparation("movie", channels=2))
+    assert alignment_for("auto", movie, (1,), RADIUS)[0] is not None
+
+
+def test_blank_and_repeated_frames_say_nothing_about_movement():
+    shown = [frame((9 * index, 0)) for index in range(4)]
+    blank = np.zeros_like(shown[0])
+    movie = movie_of([shown[0], shown[0], shown[1], shown[1], blank, shown[2], shown[2], shown[3]])
+    assert alignment_for("auto", movie, (1,), RADIUS)[0] is not None
+
+
+def test_whether_objects_are_fast_is_asked_from_frame_to_frame():
+    movie = movie_of([frame((3 * index, 0)) for index in range(7)])
+    assert alignment_for("auto", movie, (1,), RADIUS)[0] is None
+    alignment, said = alignment_for("auto", movie, (3,), RADIUS)
+    assert alignment is not None
+    assert said
+    assert not alignment.fast
+
+
+def test_only_so_many_displacements_are_remembered(monkeypatch):
+    movie = movie_of([frame((index, 0)) for index in range(4)])
+    alignment = Alignment(movie, RADIUS)
+    monkeypatch.setattr(alignment_module, "_KEPT", 2 * displacements(frame(), frame(), RADIUS).nbytes)
+    for first in range(3):
+        alignment.onto(first, first + 1)
+    assert list(alignment._known) == [(1, 2), (2, 3)]
+
+
+def test_how_far_a_place_has_moved_is_told_in_pixels_of_the_movie():
+    movie = movie_of([frame(), frame((12, -4))])
+    half = PreparedMovie(movie.movie, Preparation("movie", subsample=2))
+    for prepared in (movie, half):
+        assert Alignment(prepared, RADIUS).distance(0, 1, (75, 95)) == pytest.approx((12, -4), abs=1)

@@ -99,8 +99,8 @@ class AttributeConfig(UseConfig):
     )
     radius: float | None = option(
         None,
-        "Radius of the objects, in pixels of the movie, by which events are told apart and placed; without it,"
-        " estimated from the movie.",
+        "Radius of the objects, in pixels of the movie, by which events are told apart and placed, and frames"
+        " aligned; without it, estimated from the movie.",
         title="Object radius",
         group=EVENTS,
         ge=0.5,

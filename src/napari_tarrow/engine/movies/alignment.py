@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
 # In radii of the movie's objects: sides of the windows that are sought in the other frame, how far they are apart, and
 # how far they may have moved.
 _WINDOW, _APART, _FARTHEST = 8.0, 3.0, 4.5
+_SMALLEST = 2.0  # pixels; radius that windows follow from at least
 _BLOCK = 0.25  # radii; frames are averaged over blocks of this side first
 _SMOOTHING = 0.75  # blocks
 _FAR_COSTS = 0.05  # correlation by which the farthest displacement must be better than none
 _ODD = 0.75  # radii by which a displacement may differ from the median of those around it
 _AROUND = 5  # windows to a side that such a median is taken of
 _EVENING = 0.7  # windows; standard deviation
+_PER_PIXEL = 48  # bytes that matching takes for every block and channel
 _ROWS = 256  # that are put back at a time
+_KEPT = 2.5e8  # bytes of displacements that are remembered
 
 _LOOKED_AT, _SIDE = 5, 512  # pairs of frames, and pixels of their middle, that tell whether a movie is better aligned
 _FAR, _GAIN = 1.0, 0.2  # radii that objects move there, and by how much frames correlate better aligned
@@ -50,30 +54,50 @@ class Alignment:
 
     Attributes
     ----------
+    movie, fast
     radius : float
-        In pixels of prepared frames.
+        In pixels of prepared frames, 2 at least.
     """
 
     def __init__(self, movie: PreparedMovie, radius: float | None = None, *, fast: bool = True) -> None:
-        self._movie, self.fast = movie, fast
-        self.radius = (object_radius(movie) if radius is None else radius) / movie.preparation.subsample
+        self.movie, self.fast = movie, fast
+        in_pixels = object_radius(movie) if radius is None else radius
+        self.radius = max(in_pixels / movie.preparation.subsample, _SMALLEST)
         self._known: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def onto(self, first: int, other: int) -> NDArray[np.float32]:
         """Return the prepared frame `other`, (C, h, w) float32, with its objects where they are in frame `first`."""
-        frame = self._movie.frame(other)
+        frame = self.movie.frame(other)
+        return put_back(frame, self._displacements(first, other, frame))
+
+    def distance(self, first: int, other: int, place: tuple[float, float]) -> tuple[int, int]:
+        """Return how far what is at a place of frame `first` has moved in frame `other`, in pixels of the movie."""
+        from scipy import ndimage
+
+        step = self.movie.preparation.subsample
+        moved = self._displacements(first, other)
+        sides = np.maximum(np.array(self.movie.movie.shape[2:]) - 1, 1)
+        at = np.array(place) / sides * (np.array(moved.shape[1:]) - 1)
+        y, x = (step * ndimage.map_coordinates(one, at[:, None], order=1, mode="nearest")[0] for one in moved)
+        return round(float(y)), round(float(x))
+
+    def _displacements(self, first: int, other: int, frame: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         if (first, other) not in self._known:
-            self._known[first, other] = displacements(self._movie.frame(first), frame, self.radius)
-        return put_back(frame, self._known[first, other])
+            frame = self.movie.frame(other) if frame is None else frame
+            found = displacements(self.movie.frame(first), frame, self.radius)
+            while len(self._known) >= max(1.0, _KEPT / found.nbytes):
+                del self._known[next(iter(self._known))]
+            self._known[first, other] = found
+        return self._known[first, other]
 
 
 class AlignedFrames:
     """Frames of a movie, laid onto other ones, each with a number."""
 
-    def __init__(self, movie: PreparedMovie, alignment: Alignment) -> None:
-        self._prepared, self._alignment = movie, alignment
-        self.movie = movie.movie
-        self.shape = movie.shape
+    def __init__(self, alignment: Alignment) -> None:
+        self._alignment = alignment
+        self.movie = alignment.movie.movie
+        self.shape = alignment.movie.shape
 
     def numbers(self, frames: tuple[int, ...]) -> tuple[int, ...]:
         """Return the numbers of frames of the movie, all laid onto the first of them."""
@@ -82,7 +106,12 @@ class AlignedFrames:
     def frame(self, number: int) -> NDArray[np.float32]:
         """Return a frame by its number, (C, h, w)."""
         first, other = divmod(number, self.shape[0])
-        return self._prepared.frame(first) if first == other else self._alignment.onto(first, other)
+        return self._alignment.movie.frame(first) if first == other else self._alignment.onto(first, other)
+
+
+def memory_of_matching(movie: PreparedMovie, radius: float) -> int:
+    """Return the bytes that `displacements` takes, besides both frames; `radius` is in prepared pixels."""
+    return _PER_PIXEL * prod(movie.shape[1:]) // _block(radius) ** 2
 
 
 def alignment_for(
@@ -96,23 +125,27 @@ def alignment_for(
     if align == "no":
         return None, ""
     alignment = Alignment(movie, radius)
-    moved, gain = _movement(movie, min(deltas), alignment.radius)
-    alignment.fast = moved >= _FAR and gain >= _GAIN
-    if alignment.fast:
+    step, delta = int(np.diff(movie.movie.frame_numbers).min()), min(deltas)
+    moved, far = _movement(movie, delta, alignment.radius)
+    alignment.fast = far if delta == step else _movement(movie, step, alignment.radius)[1]
+    if far:
         return alignment, f"Objects move by {moved:.1f} radii: frames are aligned before they are compared"
     return (alignment, "Frames are aligned before they are compared") if align == "yes" else (None, "")
 
 
-def _movement(movie: PreparedMovie, delta: int, radius: float) -> tuple[float, float]:
-    """Return how far objects move, in radii, and how much better frames correlate aligned, in the middle of frames."""
+def _movement(movie: PreparedMovie, delta: int, radius: float) -> tuple[float, bool]:
+    """Return how far objects move, in radii, and whether frames are better aligned therefore; in their middle."""
     pairs = sequences(movie.movie.frame_numbers, range(movie.shape[0]), 2, delta)
     far, gains = [], []
     for index in spread(len(pairs), _LOOKED_AT):
         before, after = (middle(movie.frame(int(frame)), _SIDE).copy() for frame in pairs[index])
-        moved = displacements(before, after, radius)
-        far.append(_mean_distance(moved, before) / radius)
-        gains.append(_correlation(before, put_back(after, moved)) - _correlation(before, after))
-    return (float(np.median(far)), float(np.mean(gains))) if far else (0.0, 0.0)
+        if min(np.ptp(before), np.ptp(after)) == 0 or np.array_equal(before, after):
+            continue  # blank, or the same frame again
+        by = displacements(before, after, radius)
+        far.append(_mean_distance(by, before) / radius)
+        gains.append(_correlation(before, put_back(after, by)) - _correlation(before, after))
+    moved = float(np.median(far)) if far else 0.0
+    return moved, moved >= _FAR and float(np.mean(gains)) >= _GAIN
 
 
 def _mean_distance(moved: NDArray[np.float32], frame: NDArray[np.float32]) -> float:
@@ -124,7 +157,9 @@ def _mean_distance(moved: NDArray[np.float32], frame: NDArray[np.float32]) -> fl
         for side, count in zip(frame.shape[1:], moved.shape[1:], strict=True)
     )
     apart = max(frame.shape[1] / len(rows), frame.shape[2] / len(columns))
-    contrast = ndimage.gaussian_filter(np.abs(frame - np.median(frame)).mean(0), apart)[np.ix_(rows, columns)]
+    contrast = ndimage.gaussian_filter(np.abs(frame - np.median(frame, (1, 2), keepdims=True)).mean(0), apart)[
+        np.ix_(rows, columns)
+    ]
     total = float(contrast.sum())
     return float((np.hypot(*moved) * contrast).sum()) / total if total else 0.0
 
@@ -148,11 +183,14 @@ def displacements(first: NDArray[np.float32], second: NDArray[np.float32], radiu
     """
     from scipy import ndimage
 
-    block = max(1, min(round(_BLOCK * radius), *first.shape[1:]))
-    before, after = (ndimage.gaussian_filter(block_means(one, block).mean(0), _SMOOTHING) for one in (first, second))
+    block = min(_block(radius), *first.shape[1:])
+    before, after = (
+        ndimage.gaussian_filter(block_means(one, block), (0, _SMOOTHING, _SMOOTHING)) for one in (first, second)
+    )
     unit = radius / block
     rows, columns = (
-        np.linspace(0, side - 1, 1 + max(1, round(side / (_APART * unit)))).round().astype(int) for side in before.shape
+        np.linspace(0, side - 1, 1 + max(1, round(side / (_APART * unit)))).round().astype(int)
+        for side in before.shape[1:]
     )
     found = _best_shifts(before, after, rows, columns, int(_WINDOW * unit / 2), int(np.ceil(_FARTHEST * unit)))
     around = ndimage.median_filter(found, (1, _AROUND, _AROUND), mode="nearest")
@@ -162,8 +200,15 @@ def displacements(first: NDArray[np.float32], second: NDArray[np.float32], radiu
     return moved
 
 
+def _block(radius: float) -> int:
+    return max(1, round(_BLOCK * radius))
+
+
 def put_back(frame: NDArray[np.float32], moved: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a frame (C, h, w) float32 with what has moved put back, bilinearly; `moved` as `displacements` has it."""
+    """Return a frame (C, h, w) float32 with what has moved put back by whole pixels; `moved` as of `displacements`.
+
+    Between pixels it would have less noise than the frame that it is laid onto, and that would tell the order.
+    """
     from scipy import ndimage
 
     height, width = frame.shape[1:]
@@ -175,7 +220,7 @@ def put_back(frame: NDArray[np.float32], moved: NDArray[np.float32]) -> NDArray[
         part = slice(top, min(top + _ROWS, height))
         places = np.array(np.meshgrid(rows[part], columns, indexing="ij")) + down[part] @ along
         for one, into in zip(frame, back, strict=True):
-            ndimage.map_coordinates(one, places, output=into[part], order=1, mode="nearest")
+            ndimage.map_coordinates(one, places, output=into[part], order=0, mode="nearest")
     return back
 
 
@@ -193,26 +238,34 @@ def _best_shifts(
     half: int,
     farthest: int,
 ) -> NDArray[np.float64]:
-    """Return the shifts, (2, n, m), by which windows around places of one image correlate best with the other."""
+    """Return the shifts, (2, n, m), by which windows around places of one image (C, h, w) correlate best with another.
+
+    The correlations of the channels are summed.
+    """
     from scipy import fft
 
     side, shifts = 2 * half + 1, 2 * farthest + 1
     region = side + shifts - 1
-    beside, beyond = np.pad(first, half, mode="symmetric"), np.pad(second, half + farthest, mode="symmetric")
+    wide = half + farthest
+    beside, beyond = (
+        np.pad(one, ((0, 0), (by, by), (by, by)), mode="symmetric") for one, by in ((first, half), (second, wide))
+    )
+    spread = np.stack([_spreads(one, side) for one in beyond])
     distance = np.arange(-farthest, farthest + 1, dtype=np.float32) / farthest
     costs = _FAR_COSTS * (distance[:, None] ** 2 + distance**2)
     size = fft.next_fast_len(region, real=True)
     windows, regions, spreads = (
-        np.lib.stride_tricks.sliding_window_view(image, (length, length))
-        for image, length in ((beside, side), (beyond, region), (_spreads(beyond, side), shifts))
+        np.lib.stride_tricks.sliding_window_view(image, (length, length), (1, 2))
+        for image, length in ((beside, side), (beyond, region), (spread, shifts))
     )
     found = np.empty((2, len(rows), len(columns)))
     for number, row in enumerate(rows):
-        sought = windows[row, columns]
-        sought = sought - sought.mean((1, 2), keepdims=True)
-        product = fft.rfft2(regions[row, columns], (size, size)) * fft.rfft2(sought, (size, size)).conj()
-        match = fft.irfft2(product, (size, size))[:, :shifts, :shifts]
-        match /= np.sqrt((sought**2).sum((1, 2))[:, None, None] * spreads[row, columns] + 1e-6)
+        sought = windows[:, row, columns]
+        sought = sought - sought.mean((2, 3), keepdims=True)
+        product = fft.rfft2(regions[:, row, columns], (size, size)) * fft.rfft2(sought, (size, size)).conj()
+        match = fft.irfft2(product.sum(0), (size, size))[:, :shifts, :shifts]
+        there = spreads[:, row, columns].sum(0)
+        match /= np.sqrt((sought**2).sum((0, 2, 3))[:, None, None] * there + 1e-6)
         found[:, number] = np.transpose([_top(one) for one in match - costs])
     return found - farthest
 
@@ -236,9 +289,9 @@ def _spreads(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     from scipy import ndimage
 
     inner = slice(side // 2, -(side // 2) or None)
-    centred = (image - image.mean()).astype(np.float64)
+    centred = image - image.mean()
     mean, square = (ndimage.uniform_filter(one, side)[inner, inner] for one in (centred, centred**2))
-    spreads: NDArray[np.float32] = (np.maximum(square - mean**2, 0) * side**2).astype(np.float32)
+    spreads: NDArray[np.float32] = np.maximum(square - mean**2, 0) * np.float32(side**2)
     return spreads
 
 

@@ -80,7 +80,7 @@ class AttributionWidget(UseDock):
             self.align.addItem(words, value)
         self.align.setToolTip(
             "Align frames with one another before they are compared, so that what moves together is not taken for"
-            " change: if objects move by their own radius or more, always, or never. Takes about twice as long."
+            " change: if objects move by their own radius or more, always, or never. Takes twice as long or longer."
         )
         self.radius = QLineEdit()
         self.radius.setObjectName("radius")

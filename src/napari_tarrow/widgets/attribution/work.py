@@ -208,7 +208,7 @@ def _events(
             break
         row = int(np.searchsorted(movie.movie.frame_numbers, event.pair[0]))
         values = _sought(order, maps[event.pair[1] - event.pair[0]][row])
-        yield Pictured(place, event_inset(movie.movie, event, values, inset_side(radius)))
+        yield Pictured(place, event_inset(movie.movie, event, values, inset_side(radius), alignment))
 
 
 def _again(

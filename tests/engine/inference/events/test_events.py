@@ -193,7 +193,7 @@ class AsItIs(Alignment):
     """Frames in which nothing has moved."""
 
     def onto(self, first: int, other: int) -> np.ndarray:
-        return self._movie.frame(other)
+        return self.movie.frame(other)
 
 
 def test_an_event_at_the_border_counts_by_half():

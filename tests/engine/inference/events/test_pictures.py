@@ -3,12 +3,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from napari_tarrow.engine.inference.events import pictures
 from napari_tarrow.engine.inference.events.events import Event
 from napari_tarrow.engine.inference.events.pictures import draw_events, event_inset, inset_side
-from napari_tarrow.engine.movies import open_movie
+from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
+from napari_tarrow.engine.movies.alignment import Alignment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,3 +64,17 @@ def test_a_pair_of_frames_is_read_once_and_events_keep_their_order(
 
     assert asked == [(0, 1), (3, 4), (4, 5)]
     assert [(inset.frame, inset.y, inset.score) for inset in drawn] == [(e.frame, e.y, e.score) for e in events]
+
+
+def test_an_event_that_has_moved_is_shown_where_it_is_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.zeros((2, 60, 80), np.float32)
+    frames[0, 30, 40], frames[1, 37, 31] = 5, 7
+    prepared = PreparedMovie(open_movie(frames), Preparation("movie"))
+    alignment = Alignment(prepared, 4.0)
+    monkeypatch.setattr(alignment, "distance", lambda first, other, place: (7, -9))
+    event = Event(0, 30.0, 40.0, 1.0, (0, 1))
+    inset = event_inset(prepared.movie, event, None, 20, alignment)
+    first, second = (np.unravel_index(np.argmax(one), one.shape) for one in inset.frames[:, 0])
+    assert first == second
+    far = event_inset(prepared.movie, Event(0, 2.0, 3.0, 1.0, (0, 1)), None, 20, alignment)
+    assert far.frames.shape == inset.frames.shape

@@ -9,13 +9,13 @@ from napari_tarrow.engine.inference.events.processes import Process, processes
 RADIUS = 8.0
 
 
-def found(*layers: list[tuple[float, float]]) -> list[Process]:
+def found(*layers: list[tuple[float, float]], fast: bool = False) -> list[Process]:
     """Processes of maxima on one line: their `x` and scores, map by map."""
     peaks = []
     for number, maxima in enumerate(layers):
         xs, scores = np.array(sorted(maxima, key=lambda one: -one[1])).reshape(-1, 2).T
         peaks.append(Peaks((number, number + 1), np.stack([np.full_like(xs, 80), xs], 1), scores))
-    return list(processes(peaks, Scale.of(RADIUS)))
+    return list(processes(peaks, Scale.of(RADIUS, fast)))
 
 
 def places(process: Process) -> list[float]:
@@ -53,3 +53,12 @@ def test_weak_light_that_is_left_behind_belongs_to_the_process_and_is_no_place_o
 def test_a_process_that_creeps_has_a_place_every_two_radii():
     (one,) = found(*([(80 + 10 * step, 1 - 0.01 * step)] for step in range(5)))
     assert places(one) == [80, 100, 120]
+
+
+def test_what_is_another_object_is_not_leapt_to():
+    assert [places(one) for one in found([(80, 0.8)], [(98, 1.0)], fast=True)] == [[98], [80]]
+
+
+def test_what_belongs_to_a_stronger_process_is_no_place_of_a_weaker_one():
+    strong, weak = found([(80, 0.9), (100, 0.95)], [(94, 1.0)], [(108, 0.9)], fast=True)
+    assert (places(strong), places(weak)) == ([94], [80])

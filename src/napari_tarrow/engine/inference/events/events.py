@@ -90,7 +90,7 @@ def find_events(
     Raises
     ------
     ValueError
-        If the maps are not in order, or signed.
+        If the maps are not in order, or signed, or the alignment is of another movie.
     UserError
         If the radius fits no object of the movie.
     """
@@ -112,6 +112,8 @@ def search_events(
     first. Where `maps` ends early, the events are those in the maps until there. Once `stopping` is set, no further
     frames are compared: what was not seen by then happens when and where its map is strongest.
     """
+    if alignment is not None and alignment.movie is not movie:
+        raise ValueError("The alignment is of another movie.")
     radius = object_radius(movie) if radius is None else fitting_radius(movie, radius)
     scale = Scale.of(radius, fast=alignment is not None and alignment.fast)
     taken = 0

@@ -75,7 +75,7 @@ def moments(
     spans = np.array([_span(layers[one.first : one.last + 1]) for _, one in stations], np.intp).reshape(-1, 2)
     maxima = scale.blocks(np.array([one.place for _, one in stations]).reshape(-1, 2))
     centres = scale.blocks(np.array([one.stations[0].place for one in found]).reshape(-1, 2))
-    aligned = None if alignment is None else AlignedFrames(movie, alignment)
+    aligned = None if alignment is None else AlignedFrames(alignment)
     frame = functools.lru_cache(maxsize=1)(movie.frame)
     yield Timed(0, len(wanted), best.copy(), scale.pixels(centres))
     for done, index in enumerate(wanted, 1):

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 # average precision by as much with the second from 1 to 1.5.
 _SMOOTHING, _CENTRING = 0.8, 1.25
 _SIDEWAYS = 0.5  # weight of the maps just before and after, against 1
-_BESIDE = 2  # maps before and after each moment of a process in which what is near belongs to it
 _PIXELS_PER_PEAK = 1000  # at most one maximum on so many pixels of the movie is kept of a map
 _FEWEST = 50
 _APART = 10  # maps; processes are not followed over gaps as long as this
@@ -34,7 +33,7 @@ _APART = 10  # maps; processes are not followed over gaps as long as this
 
 @dataclass(frozen=True)
 class Scale:
-    """Lengths that follow from the radius of a movie's objects, and durations from how far they move.
+    """Lengths that follow from the radius of a movie's objects, and whether these stay where they are.
 
     Attributes
     ----------
@@ -42,22 +41,18 @@ class Scale:
         Pixels of the movie.
     block : int
         Maps are averaged over blocks of so many pixels a side first, which smoothing makes no difference to.
-    sideways : float
-        Weight of the maps just before and after one, against 1, where it is smoothed over time.
-    beside : int
-        Maps before and after each moment of a process in which what is near belongs to it.
+    fast : bool
+        Whether the same place in the next map is another object.
     """
 
     radius: float
     block: int
-    sideways: float
-    beside: int
+    fast: bool = False
 
     @classmethod
     def of(cls, radius: float, fast: bool = False) -> Scale:
-        """Return the scale for objects of this radius, in pixels, that are elsewhere from map to map if `fast`."""
-        sideways, beside = (0.0, 0) if fast else (_SIDEWAYS, _BESIDE)
-        return cls(radius, max(1, int(_SMOOTHING * radius / 2.5)), sideways, beside)
+        """Return the scale for objects of this radius, in pixels."""
+        return cls(radius, max(1, int(_SMOOTHING * radius / 2.5)), fast)
 
     @property
     def smoothing(self) -> float:
@@ -169,8 +164,9 @@ def _layer(group: list[AttributionMap], movie: PreparedMovie, scale: Scale) -> _
 def _peaks(layer: _Layer, beside: list[_Layer], scale: Scale) -> Peaks:
     from scipy import ndimage
 
-    smooth = layer.smooth + scale.sideways * sum((one.smooth for one in beside), np.float32(0))
-    smooth /= 1 + scale.sideways * len(beside)
+    sideways = 0.0 if scale.fast else _SIDEWAYS
+    smooth = layer.smooth + sideways * sum((one.smooth for one in beside), np.float32(0))
+    smooth /= 1 + sideways * len(beside)
     window = 2 * round(scale.radius / scale.block) + 1
     found = np.argwhere((smooth == ndimage.maximum_filter(smooth, window)) & (smooth > 0))
     scores = smooth[tuple(found.T)].astype(np.float64)

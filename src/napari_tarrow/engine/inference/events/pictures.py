@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ...movies import Movie
+    from ...movies.alignment import Alignment
     from ...pictures import Inset
     from .events import Event
 
@@ -30,7 +31,9 @@ def inset_side(radius: float) -> int:
     return max(INSET, 2 * round(_ROOM * radius))
 
 
-def event_inset(movie: Movie, event: Event, map: Map | None, size: int = INSET) -> Inset:
+def event_inset(
+    movie: Movie, event: Event, map: Map | None, size: int = INSET, alignment: Alignment | None = None
+) -> Inset:
     """Cut an event out of the movie, both frames and the map; without one, the map is flat.
 
     Parameters
@@ -42,8 +45,10 @@ def event_inset(movie: Movie, event: Event, map: Map | None, size: int = INSET) 
         At least 0.
     size : int
         Side in pixels of the movie.
+    alignment : Alignment, optional
+        Of the movie: the second frame is shown where the event has moved.
     """
-    return _cut(_frames(movie, event.pair), event, map, size)
+    return _cut(_frames(movie, event.pair), event, map, size, _moved(movie, event, alignment))
 
 
 def draw_events(
@@ -54,6 +59,7 @@ def draw_events(
     *,
     size: int = INSET,
     threshold: float | None = None,
+    alignment: Alignment | None = None,
 ) -> None:
     """Draw events as a contact sheet.
 
@@ -69,6 +75,8 @@ def draw_events(
         Side of an inset in pixels of the movie.
     threshold : float, optional
         Events below it are marked.
+    alignment : Alignment, optional
+        As in `event_inset`.
 
     Raises
     ------
@@ -79,7 +87,8 @@ def draw_events(
     for pair, numbers in groupby(sorted(range(len(events)), key=lambda i: events[i].pair), lambda i: events[i].pair):
         frames, several = _frames(movie, pair), list(numbers)
         map = map_of(events[several[0]])
-        insets |= {number: _cut(frames, events[number], map, size) for number in several}
+        moved = {number: _moved(movie, events[number], alignment) for number in several}
+        insets |= {number: _cut(frames, events[number], map, size, moved[number]) for number in several}
     what = f"The {len(insets)} strongest events of {movie.name}" if insets else f"Events of {movie.name}"
     contact_sheet([insets[number] for number in range(len(events))], path, what, threshold=threshold)
 
@@ -100,9 +109,30 @@ def _frames(movie: Movie, pair: tuple[int, int]) -> NDArray[Any]:
     return np.stack([shown(movie, row) for row in frame_rows(movie, pair)])
 
 
-def _cut(frames: NDArray[Any], event: Event, map: Map | None, size: int) -> Inset:
+def _moved(movie: Movie, event: Event, alignment: Alignment | None) -> tuple[int, int]:
+    if alignment is None:
+        return 0, 0
+    first, second = frame_rows(movie, event.pair)
+    return alignment.distance(first, second, (event.y, event.x))
+
+
+def _cut(frames: NDArray[Any], event: Event, map: Map | None, size: int, moved: tuple[int, int]) -> Inset:
     height, width = frames.shape[-2:]
     y, x = int(np.clip(round(event.y), 0, height - 1)), int(np.clip(round(event.x), 0, width - 1))
     values = np.zeros((height, width), np.float32) if map is None else map
     step = event.pair[1] - event.pair[0]
+    if any(moved):
+        frames = np.stack([frames[0], _shifted(frames[1], moved)])
     return cut_inset(frames, values, y, x, frame=event.pair[0], size=size, score=event.score, delta=step)
+
+
+def _shifted(frame: NDArray[Any], moved: tuple[int, int]) -> NDArray[Any]:
+    """Return a frame (C, H, W) with what has moved put back; 0 where that comes from beyond its edge."""
+    back = np.zeros_like(frame)
+    to, come = zip(*(_overlap(side, by) for side, by in zip(frame.shape[1:], moved, strict=True)), strict=True)
+    back[:, *to] = frame[:, *come]
+    return back
+
+
+def _overlap(side: int, by: int) -> tuple[slice, slice]:
+    return slice(max(0, -by), max(0, side - max(0, by))), slice(max(0, by), max(0, side + min(0, by)))

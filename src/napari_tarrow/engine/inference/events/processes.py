@@ -20,6 +20,7 @@ _MOVES, _LEAPS, _BELONGS, _AROUND_IT = 2.0, 3.0, 2.0, 3.5
 # Shares of the process's greatest strength: that it has while it is followed, and from which a maximum is strong, so
 # that it may be what the process leaps to, or a neighbour's.
 _KEEPS, _STRONG = 0.25, 0.6
+_BESIDE = 2  # maps before and after each of its moments in which what is near belongs to it, unless objects are fast
 _MISSING = 2  # maps in a row in which it may be missing
 _LONGEST = 20  # maps before and after its strongest moment
 
@@ -69,33 +70,36 @@ def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
         In the order of time.
     scale : Scale
     """
-    free = [np.ones(len(layer.scores), bool) for layer in layers]
+    taken = [np.zeros(len(layer.scores), int) for layer in layers]  # by which process, from 1 on
+    beside_it = 0 if scale.fast else _BESIDE
     owners = np.repeat(np.arange(len(layers)), [len(layer.scores) for layer in layers])
     peaks = np.concatenate([np.arange(len(layer.scores)) for layer in layers] or [np.zeros(0, int)])
     scores = np.concatenate([layer.scores for layer in layers] or [np.zeros(0)])
-    for index in np.argsort(-scores, kind="stable"):
+    for number, index in enumerate(np.argsort(-scores, kind="stable"), 1):
         layer, peak, score = int(owners[index]), int(peaks[index]), float(scores[index])
-        if not free[layer][peak]:
+        if taken[layer][peak]:
             continue
         first = last = layer
         places = [layers[layer].places[peak]]
         elsewhere = []
-        for moment, found in _followed(layers, layer, peak, scale.radius):
+        for moment, found in _followed(layers, layer, peak, scale):
             place = layers[moment].places[found]
-            beside = range(max(0, moment - scale.beside), min(len(layers), moment + scale.beside + 1))
+            beside = range(max(0, moment - beside_it), min(len(layers), moment + beside_it + 1))
+            another = taken[moment][found] not in (0, number)
             first, last = min(first, beside[0]), max(last, beside[-1])
             for near in beside:
-                free[near][layers[near].near(place, _BELONGS * scale.radius)] = False
                 around = layers[near].near(place, _AROUND_IT * scale.radius)
-                free[near][around[layers[near].scores[around] < _STRONG * score]] = False
+                weak = around[layers[near].scores[around] < _STRONG * score]
+                for mine in (layers[near].near(place, _BELONGS * scale.radius), weak):
+                    taken[near][mine[taken[near][mine] == 0]] = number
             apart = np.linalg.norm(np.array(places) - place, axis=1).min() > _BELONGS * scale.radius
-            if apart and layers[moment].scores[found] >= _STRONG * score:
+            if apart and not another and layers[moment].scores[found] >= _STRONG * score:
                 places.append(place)
                 elsewhere.append(Station(place, beside[0], beside[-1]))
         yield Process(layer, score, (Station(places[0], first, last), *elsewhere))
 
 
-def _followed(layers: Sequence[Peaks], layer: int, peak: int, radius: float) -> Iterator[tuple[int, int]]:
+def _followed(layers: Sequence[Peaks], layer: int, peak: int, scale: Scale) -> Iterator[tuple[int, int]]:
     """Yield in which map and maximum a process is: its strongest moment, then forwards and backwards from it."""
     weakest, strong = (share * layers[layer].scores[peak] for share in (_KEEPS, _STRONG))
     yield layer, peak
@@ -103,12 +107,13 @@ def _followed(layers: Sequence[Peaks], layer: int, peak: int, radius: float) -> 
         last, missing, moment = (layer, peak), 0, layer + step
         while 0 <= moment < len(layers) and abs(moment - layer) <= _LONGEST and missing <= _MISSING:
             before, after = layers[last[0]], layers[moment]
-            found = _strongest(after, before.places[last[1]], _MOVES * radius, weakest)
-            if found is None and not missing:
-                leap = _strongest(after, before.places[last[1]], _LEAPS * radius, strong)
-                # what led there by itself is another process
-                led = leap is not None and _strongest(before, after.places[leap], _MOVES * radius, weakest) is not None
-                found = None if led else leap
+            place = before.places[last[1]]
+            found = _strongest(after, place, _MOVES * scale.radius, weakest)
+            if found is None and not (missing or scale.fast):
+                leap = _strongest(after, place, _LEAPS * scale.radius, strong)
+                if leap is not None:  # what led there by itself is another process
+                    led = _strongest(before, after.places[leap], _MOVES * scale.radius, weakest)
+                    found = leap if led is None else None
             missing = 0 if found is not None else missing + 1
             if found is not None:
                 last = moment, found

@@ -59,6 +59,7 @@ def draw_run_events(folder: str | Path, path: Path, *, count: int = 12) -> Itera
         path,
         size=inset_side(radius),
         threshold=suggest_threshold(events),
+        alignment=alignment,
     )
 
 

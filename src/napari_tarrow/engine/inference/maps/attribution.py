@@ -12,7 +12,7 @@ from ...config import MapKind
 from ...devices import keeping_freed_memory
 from ...errors import UserError
 from ...movies import sequences
-from ...movies.alignment import AlignedFrames
+from ...movies.alignment import AlignedFrames, memory_of_matching
 from ...numbers import whole_number
 from ...threads import Threads
 from ..checked import choice, indices, network_for
@@ -121,6 +121,8 @@ def attribute(
 
     Raises
     ------
+    ValueError
+        If the alignment is of another movie.
     UserError
         At once, if there is no such map, class or frame, if a delta is longer than the movie, or if network and movie
         do not fit each other; later, if a frame cannot be read, or the memory does not suffice.
@@ -132,6 +134,8 @@ def attribute(
             f"class_id is {class_id}, but the network has {network.n_frames} classes: 0 (the true order) to"
             f" {network.n_frames - 1}. Give one of these."
         )
+    if alignment is not None and alignment.movie is not movie:
+        raise ValueError("The alignment is of another movie.")
     several = delta if isinstance(delta, Iterable) else (delta,)
     deltas = tuple(dict.fromkeys(whole_number(one, "delta") for one in several))
     if not deltas:
@@ -156,14 +160,16 @@ def _maps(
     if not rows:
         return
     maker = MapMaker(model, recipe)
-    aligned = None if alignment is None else AlignedFrames(movie, alignment)
+    aligned = None if alignment is None else AlignedFrames(alignment)
     projector = Projector(model, aligned or movie, layer=maker.layer, memory=memory)
     shown = [row.frames if aligned is None else aligned.numbers(row.frames) for row in rows]
     fixed, per_pixel = maker.memory(*projector.shape[1:])
     size = movie.movie.shape[2:]
     maps = 1 if projector.shape[1:] == size else 3  # the last one, and where maps are enlarged, in one or two steps
-    beside = 0 if aligned is None else 2 * prod(movie.shape[1:])  # the frame that one is laid onto, and the result
-    projector.leave(fixed + _FLOAT * (maps * prod(size) + beside), per_pixel)
+    fixed += _FLOAT * maps * prod(size)
+    if alignment is not None:  # the frame that one is laid onto, and the result
+        fixed += 2 * _FLOAT * prod(movie.shape[1:]) + memory_of_matching(movie, alignment.radius)
+    projector.leave(fixed, per_pixel)
     last = {index: number for number, frames in enumerate(shown) for index in frames}  # that needs the frame
     cached = ProjectionCache(projector, _most_held(shown, last))
     device = projector.device
