@@ -30,6 +30,7 @@ _FAR_COSTS = 0.05  # correlation by which the farthest displacement must be bett
 _ODD = 0.75  # radii by which a displacement may differ from the median of those around it
 _AROUND = 5  # windows to a side that such a median is taken of
 _EVENING = 0.7  # windows; standard deviation
+_STILL = 0.5  # pixels
 _PER_PIXEL = 48  # bytes that matching takes for every block and channel
 _ROWS = 256  # that are put back at a time
 _KEPT = 2.5e8  # bytes of displacements that are remembered
@@ -205,9 +206,9 @@ def _block(radius: float) -> int:
 
 
 def put_back(frame: NDArray[np.float32], moved: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a frame (C, h, w) float32 with what has moved put back by whole pixels; `moved` as of `displacements`.
+    """Return a frame (C, h, w) float32 with what has moved put back, bilinearly; `moved` as `displacements` has it.
 
-    Between pixels it would have less noise than the frame that it is laid onto, and that would tell the order.
+    What has moved by less than half a pixel is left alone: between pixels noise is evened out.
     """
     from scipy import ndimage
 
@@ -218,9 +219,11 @@ def put_back(frame: NDArray[np.float32], moved: NDArray[np.float32]) -> NDArray[
     back = np.empty_like(frame)
     for top in range(0, height, _ROWS):
         part = slice(top, min(top + _ROWS, height))
-        places = np.array(np.meshgrid(rows[part], columns, indexing="ij")) + down[part] @ along
+        by = down[part] @ along
+        by[:, np.hypot(*by) < _STILL] = 0
+        places = np.array(np.meshgrid(rows[part], columns, indexing="ij")) + by
         for one, into in zip(frame, back, strict=True):
-            ndimage.map_coordinates(one, places, output=into[part], order=0, mode="nearest")
+            ndimage.map_coordinates(one, places, output=into[part], order=1, mode="nearest")
     return back
 
 

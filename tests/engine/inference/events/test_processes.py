@@ -57,8 +57,3 @@ def test_a_process_that_creeps_has_a_place_every_two_radii():
 
 def test_what_is_another_object_is_not_leapt_to():
     assert [places(one) for one in found([(80, 0.8)], [(98, 1.0)], fast=True)] == [[98], [80]]
-
-
-def test_what_belongs_to_a_stronger_process_is_no_place_of_a_weaker_one():
-    strong, weak = found([(80, 0.9), (100, 0.95)], [(94, 1.0)], [(108, 0.9)], fast=True)
-    assert (places(strong), places(weak)) == ([94], [80])

@@ -62,7 +62,9 @@ class Process:
 
 
 def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
-    """Yield processes, strongest first; every maximum belongs to at most one.
+    """Yield processes, strongest first; a maximum that belongs to one names no other.
+
+    What is left over of a stronger one may be followed to its places: it happens where and when that does then.
 
     Parameters
     ----------
@@ -70,14 +72,14 @@ def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
         In the order of time.
     scale : Scale
     """
-    taken = [np.zeros(len(layer.scores), int) for layer in layers]  # by which process, from 1 on
+    free = [np.ones(len(layer.scores), bool) for layer in layers]
     beside_it = 0 if scale.fast else _BESIDE
     owners = np.repeat(np.arange(len(layers)), [len(layer.scores) for layer in layers])
     peaks = np.concatenate([np.arange(len(layer.scores)) for layer in layers] or [np.zeros(0, int)])
     scores = np.concatenate([layer.scores for layer in layers] or [np.zeros(0)])
-    for number, index in enumerate(np.argsort(-scores, kind="stable"), 1):
+    for index in np.argsort(-scores, kind="stable"):
         layer, peak, score = int(owners[index]), int(peaks[index]), float(scores[index])
-        if taken[layer][peak]:
+        if not free[layer][peak]:
             continue
         first = last = layer
         places = [layers[layer].places[peak]]
@@ -85,15 +87,13 @@ def processes(layers: Sequence[Peaks], scale: Scale) -> Iterator[Process]:
         for moment, found in _followed(layers, layer, peak, scale):
             place = layers[moment].places[found]
             beside = range(max(0, moment - beside_it), min(len(layers), moment + beside_it + 1))
-            another = taken[moment][found] not in (0, number)
             first, last = min(first, beside[0]), max(last, beside[-1])
             for near in beside:
+                free[near][layers[near].near(place, _BELONGS * scale.radius)] = False
                 around = layers[near].near(place, _AROUND_IT * scale.radius)
-                weak = around[layers[near].scores[around] < _STRONG * score]
-                for mine in (layers[near].near(place, _BELONGS * scale.radius), weak):
-                    taken[near][mine[taken[near][mine] == 0]] = number
+                free[near][around[layers[near].scores[around] < _STRONG * score]] = False
             apart = np.linalg.norm(np.array(places) - place, axis=1).min() > _BELONGS * scale.radius
-            if apart and not another and layers[moment].scores[found] >= _STRONG * score:
+            if apart and layers[moment].scores[found] >= _STRONG * score:
                 places.append(place)
                 elsewhere.append(Station(place, beside[0], beside[-1]))
         yield Process(layer, score, (Station(places[0], first, last), *elsewhere))
