@@ -21,10 +21,11 @@ from PIL import Image
 
 from napari_tarrow.commands import attribute as command
 from napari_tarrow.commands.attribute import main
-from napari_tarrow.engine.inference import attribute
+from napari_tarrow.engine.inference import attribute, find_events
 from napari_tarrow.engine.inference.events.table import read_events, write_events
 from napari_tarrow.engine.models import TimeArrowNet, write_model
 from napari_tarrow.engine.movies import PreparedMovie, open_movie
+from napari_tarrow.engine.movies.alignment import alignment_for
 from napari_tarrow.engine.trained import read_trained
 
 if TYPE_CHECKING:
@@ -492,6 +493,16 @@ def test_frames_are_aligned_where_objects_move_far(folder, capsys):
     assert "radii: frames are aligned before they are compared (--align no: as they are)." in said["auto"]
     assert "radii: frames are aligned before they are compared." in said["yes"]
     assert "aligned" not in said["no"]
+    trained = read_trained("model")
+    sheet = PreparedMovie(open_movie("sheet.tif"), trained.preparation)
+    alignment = alignment_for("auto", sheet, (1,))[0]
+    expected = find_events(attribute(trained.network, sheet, 1, alignment=alignment), sheet, alignment=alignment)
+    without = find_events(attribute(trained.network, sheet, 1, alignment=alignment), sheet)
+    places = [
+        [(one.frame, one.y, one.x) for one in events]
+        for events in (read_events(folder / "auto" / "events.csv").events, expected, without)
+    ]
+    assert places[0] == places[1] != places[2]
     auto, yes, no = (tifffile.imread(folder / align / "maps_delta1.tif") for align in said)
     np.testing.assert_array_equal(auto, yes)
     assert not np.allclose(auto, no)

@@ -118,11 +118,12 @@ def slow_search(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     return free
 
 
-def expected(model: Path, movie: np.ndarray, **options: Any) -> np.ndarray:
+def expected(model: Path, movie: np.ndarray, aligned: bool = False, **options: Any) -> np.ndarray:
     trained = read_trained(model)
     prepared = PreparedMovie(open_movie(movie), trained.preparation)
     maps = np.zeros(movie.shape, np.float32)
-    for one in engine.attribute(trained.network, prepared, **options):
+    alignment = Alignment(prepared) if aligned else None
+    for one in engine.attribute(trained.network, prepared, alignment=alignment, **options):
         maps[one.frames[0]] = one.map
     return maps
 
@@ -166,7 +167,7 @@ def test_the_map_lies_over_the_movie_and_is_the_engines(run, growing, model_fold
         "map": "evidence",
         "class_id": 0,
         "signed": False,
-        "align": "auto",
+        "aligned": False,
         "radius": None,
     }
     assert len(record["data"]) == 16
@@ -226,10 +227,10 @@ def test_frames_are_aligned_where_that_is_wanted(run, growing, model_folder):
     run.all()
     assert "Note: Frames are aligned before they are compared." in run.dock.status.text()
     maps = run.viewer.layers["cells evidence"]
-    prepared = PreparedMovie(open_movie(growing), read_trained(model_folder).preparation)
-    wanted = expected(model_folder, growing, alignment=Alignment(prepared))
+    wanted = expected(model_folder, growing, aligned=True)
     assert not np.allclose(wanted, expected(model_folder, growing), atol=1e-3)
     np.testing.assert_allclose(maps.data, wanted, atol=1e-6)
+    assert maps.metadata["napari_tarrow"]["configuration"]["aligned"]
 
 
 def test_events_are_points_with_score_and_pair(run, found):

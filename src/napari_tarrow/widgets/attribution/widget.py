@@ -205,7 +205,7 @@ class AttributionWidget(UseDock):
             "map": order.kind,
             "class_id": order.class_id,
             "signed": order.signed,
-            "align": order.align,
+            "aligned": begun.aligned,
             "radius": order.radius,
         }
         self._record = provenance(model=str(order.folder), configuration=options, data=begun.fingerprint)

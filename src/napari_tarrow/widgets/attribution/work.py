@@ -68,10 +68,14 @@ class MapOrder:
 
 @dataclass(frozen=True)
 class MapsBegun:
-    """The arrays (T, H, W) float32, one for each delta, that the maps are written into; 0 where there is none yet."""
+    """The arrays (T, H, W) float32, one for each delta, that the maps are written into; 0 where there is none yet.
+
+    `aligned`: whether frames are aligned before they are compared.
+    """
 
     maps: dict[int, NDArray[np.float32]] = field(repr=False)
     fingerprint: str
+    aligned: bool
     notices: tuple[str, ...] = ()
 
 
@@ -137,7 +141,7 @@ def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
     n_frames, _, height, width = movie.movie.shape
     room = roomy((len(order.deltas), n_frames, height, width), np.float32)
     maps = dict(zip(order.deltas, room, strict=True))
-    yield MapsBegun(maps, opened.fingerprint, opened.notices + (f"{said}.",) * bool(said))
+    yield MapsBegun(maps, opened.fingerprint, alignment is not None, opened.notices + (f"{said}.",) * bool(said))
     written: list[tuple[tuple[int, ...], int]] = []
     memory = left_beside(room, opened.device, order.memory)
     made = () if stopping.first.is_set() else _maps(order, opened.network, movie, alignment, maps, memory)

@@ -419,9 +419,11 @@ def test_aligned_maps_are_those_of_a_movie_of_aligned_frames(model, kind):
         np.testing.assert_allclose(one.map, expected.map, rtol=1e-4, atol=1e-5 * np.abs(expected.map).max())
 
 
-def test_aligned_maps_are_the_same_in_tiles_and_read_no_more_frames_than_needed(monkeypatch, model):
+def test_aligned_maps_are_the_same_in_tiles(monkeypatch, model):
     movie = make_movie((4, 40, 48))
     whole = [one.map for one in attribute(model, movie, alignment=Alignment(movie, 4.0))]
+    with pytest.raises(ValueError, match="of another movie"):
+        attribute(model, movie, alignment=Alignment(make_movie((4, 40, 48)), 4.0))
     tiled(monkeypatch, 16)
     for expected, one in zip(whole, attribute(model, movie, alignment=Alignment(movie, 4.0)), strict=True):
         np.testing.assert_allclose(one.map, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
