@@ -30,7 +30,7 @@ from napari_tarrow.engine.inference import (
 from napari_tarrow.engine.inference.events.scoring import Division, read_divisions, score
 from napari_tarrow.engine.models import TimeArrowNet
 from napari_tarrow.engine.movies import sequences
-from napari_tarrow.engine.movies.alignment import AlignedFrames, alignment_for
+from napari_tarrow.engine.movies.alignment import ComparedFrames, alignment_for
 from napari_tarrow.engine.movies.object_radius import object_radius
 from napari_tarrow.engine.trained import TrainedModel, read_trained
 
@@ -131,12 +131,12 @@ def _of_frames(
 ) -> Iterator[AttributionMap]:
     assert callable(value)
     step = movie.preparation.subsample
-    aligned = None if alignment is None else AlignedFrames(alignment)
+    compared = ComparedFrames(movie, alignment)
     for row in sequences(movie.movie.frame_numbers, range(movie.shape[0]), 2, delta):
         frames = tuple(map(int, row))
-        pair = map(movie.frame, frames) if aligned is None else map(aligned.frame, aligned.numbers(frames))
+        pair = map(compared.frame, compared.numbers(frames))
         first, second = (one.mean(0).repeat(step, 0).repeat(step, 1) for one in pair)
-        yield AttributionMap(tuple(map(int, row)), value(first, second))
+        yield AttributionMap(frames, value(first, second))
 
 
 def _brighter(first: np.ndarray, second: np.ndarray) -> np.ndarray:

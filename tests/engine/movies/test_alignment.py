@@ -7,7 +7,7 @@ import pytest
 
 from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
 from napari_tarrow.engine.movies import alignment as alignment_module
-from napari_tarrow.engine.movies.alignment import AlignedFrames, Alignment, alignment_for, displacements, put_back
+from napari_tarrow.engine.movies.alignment import Alignment, ComparedFrames, alignment_for, displacements, put_back
 
 RADIUS, SIZE = 6.0, (150, 190)
 
@@ -108,7 +108,7 @@ def test_aligned_frames_have_numbers_and_are_matched_once(monkeypatch):
     movie = movie_of([frame((9 * index, 0)) for index in range(3)])
     calls = []
     monkeypatch.setattr(alignment_module, "displacements", lambda *given: calls.append(given) or displacements(*given))
-    frames = AlignedFrames(Alignment(movie, RADIUS))
+    frames = ComparedFrames(movie, Alignment(movie, RADIUS))
     numbers = frames.numbers((1, 2))
     assert len({*numbers, *frames.numbers((0, 1)), *frames.numbers((0, 2))}) == 5
     np.testing.assert_array_equal(frames.frame(numbers[0]), movie.frame(1))

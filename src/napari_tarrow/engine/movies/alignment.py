@@ -92,22 +92,37 @@ class Alignment:
         return self._known[first, other]
 
 
-class AlignedFrames:
-    """Frames of a movie, laid onto other ones, each with a number."""
+class ComparedFrames:
+    """Frames of a movie as they are compared: each with a number, as they are or laid onto other ones.
 
-    def __init__(self, alignment: Alignment) -> None:
-        self._alignment = alignment
-        self.movie = alignment.movie.movie
-        self.shape = alignment.movie.shape
+    Parameters
+    ----------
+    movie : PreparedMovie
+    alignment : Alignment, optional
+        Of the movie; without it, frames are as they are, and their numbers are their indices.
+
+    Raises
+    ------
+    ValueError
+        If the alignment is of another movie.
+    """
+
+    def __init__(self, movie: PreparedMovie, alignment: Alignment | None) -> None:
+        if alignment is not None and alignment.movie is not movie:
+            raise ValueError("The alignment is of another movie.")
+        self._prepared, self.alignment = movie, alignment
+        self.movie, self.shape = movie.movie, movie.shape
 
     def numbers(self, frames: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the numbers of frames of the movie, all laid onto the first of them."""
-        return tuple(frames[0] * self.shape[0] + other for other in frames)
+        """Return the numbers of frames of the movie that are compared with one another: as the first of them lies."""
+        return frames if self.alignment is None else tuple(frames[0] * self.shape[0] + other for other in frames)
 
     def frame(self, number: int) -> NDArray[np.float32]:
         """Return a frame by its number, (C, h, w)."""
+        if self.alignment is None:
+            return self._prepared.frame(number)
         first, other = divmod(number, self.shape[0])
-        return self._alignment.movie.frame(first) if first == other else self._alignment.onto(first, other)
+        return self._prepared.frame(first) if first == other else self.alignment.onto(first, other)
 
 
 def memory_of_matching(movie: PreparedMovie, radius: float) -> int:
@@ -153,14 +168,10 @@ def _mean_distance(moved: NDArray[np.float32], frame: NDArray[np.float32]) -> fl
     """Return how far the objects of a frame, (C, h, w), have moved in the mean: places count by their contrast."""
     from scipy import ndimage
 
-    rows, columns = (
-        np.linspace(0, side - 1, count).round().astype(int)
-        for side, count in zip(frame.shape[1:], moved.shape[1:], strict=True)
-    )
+    rows, columns = (_evenly(side, count) for side, count in zip(frame.shape[1:], moved.shape[1:], strict=True))
     apart = max(frame.shape[1] / len(rows), frame.shape[2] / len(columns))
-    contrast = ndimage.gaussian_filter(np.abs(frame - np.median(frame, (1, 2), keepdims=True)).mean(0), apart)[
-        np.ix_(rows, columns)
-    ]
+    strong = np.abs(frame - np.median(frame, (1, 2), keepdims=True)).mean(0)
+    contrast = ndimage.gaussian_filter(strong, apart)[np.ix_(rows, columns)]
     total = float(contrast.sum())
     return float((np.hypot(*moved) * contrast).sum()) / total if total else 0.0
 
@@ -189,16 +200,18 @@ def displacements(first: NDArray[np.float32], second: NDArray[np.float32], radiu
         ndimage.gaussian_filter(block_means(one, block), (0, _SMOOTHING, _SMOOTHING)) for one in (first, second)
     )
     unit = radius / block
-    rows, columns = (
-        np.linspace(0, side - 1, 1 + max(1, round(side / (_APART * unit)))).round().astype(int)
-        for side in before.shape[1:]
-    )
+    rows, columns = (_evenly(side, 1 + max(1, round(side / (_APART * unit)))) for side in before.shape[1:])
     found = _best_shifts(before, after, rows, columns, int(_WINDOW * unit / 2), int(np.ceil(_FARTHEST * unit)))
     around = ndimage.median_filter(found, (1, _AROUND, _AROUND), mode="nearest")
     found = np.where(np.hypot(*(found - around)) > _ODD * unit, around, found)
     even = ndimage.gaussian_filter(found, (0, _EVENING, _EVENING), mode="nearest")
     moved: NDArray[np.float32] = (block * even).astype(np.float32)
     return moved
+
+
+def _evenly(side: int, count: int) -> NDArray[np.intp]:
+    """Return so many indices, spread evenly from the first to the last."""
+    return np.linspace(0, side - 1, count).round().astype(np.intp)
 
 
 def _block(radius: float) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...movies.alignment import ComparedFrames
 from ...movies.object_radius import fitting_radius, object_radius
 from .moments import Timed, maps_holding, moments
 from .peaks import Scale, peaks_of_maps
@@ -112,8 +113,7 @@ def search_events(
     first. Where `maps` ends early, the events are those in the maps until there. Once `stopping` is set, no further
     frames are compared: what was not seen by then happens when and where its map is strongest.
     """
-    if alignment is not None and alignment.movie is not movie:
-        raise ValueError("The alignment is of another movie.")
+    compared = ComparedFrames(movie, alignment)
     radius = object_radius(movie) if radius is None else fitting_radius(movie, radius)
     scale = Scale.of(radius, fast=alignment is not None and alignment.fast)
     taken = 0
@@ -130,7 +130,7 @@ def search_events(
         yield taken
     found = list(processes(layers, scale))
     holding = maps_holding(layers)
-    for timed in moments(found, layers, sorted(holding), movie, scale, alignment):
+    for timed in moments(found, layers, sorted(holding), movie, compared, scale):
         yield timed
         if timed.done == timed.total or (stopping is not None and stopping.is_set()):
             for rank in _apart(timed, _SAME * scale.radius):

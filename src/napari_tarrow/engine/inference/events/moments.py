@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...movies.alignment import AlignedFrames
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from ...movies import PreparedMovie
-    from ...movies.alignment import Alignment
+    from ...movies.alignment import ComparedFrames
     from .peaks import Array, Peaks, Scale
     from .processes import Process
 
@@ -58,8 +56,8 @@ def moments(
     layers: Sequence[Peaks],
     wanted: Sequence[int],
     movie: PreparedMovie,
+    compared: ComparedFrames,
     scale: Scale,
-    alignment: Alignment | None = None,
 ) -> Iterator[Timed]:
     """Find out when each process happens, frame by frame; `wanted` are the indices of all that maps compare, in order.
 
@@ -75,16 +73,12 @@ def moments(
     spans = np.array([_span(layers[one.first : one.last + 1]) for _, one in stations], np.intp).reshape(-1, 2)
     maxima = scale.blocks(np.array([one.place for _, one in stations]).reshape(-1, 2))
     centres = scale.blocks(np.array([one.stations[0].place for one in found]).reshape(-1, 2))
-    aligned = None if alignment is None else AlignedFrames(alignment)
-    frame = functools.lru_cache(maxsize=1)(movie.frame)
+    frame = functools.lru_cache(maxsize=1)(compared.frame)
     yield Timed(0, len(wanted), best.copy(), scale.pixels(centres))
     for done, index in enumerate(wanted, 1):
         near = np.flatnonzero((spans[:, 0] <= index) & (index <= spans[:, 1]))
         if len(near):
-            if aligned is None:
-                change = _change(movie, frame, (index, index + 1), scale)
-            else:
-                change = _change(movie, aligned.frame, aligned.numbers((index, index + 1)), scale)
+            change = _change(movie, frame, compared.numbers((index, index + 1)), scale)
             for station in near:
                 process, (centre, strength) = stations[station][0], _centre(change, maxima[station], scale)
                 if strength > most[process]:

@@ -87,8 +87,9 @@ def draw_events(
     for pair, numbers in groupby(sorted(range(len(events)), key=lambda i: events[i].pair), lambda i: events[i].pair):
         frames, several = _frames(movie, pair), list(numbers)
         map = map_of(events[several[0]])
-        moved = {number: _moved(movie, events[number], alignment) for number in several}
-        insets |= {number: _cut(frames, events[number], map, size, moved[number]) for number in several}
+        for number in several:
+            event = events[number]
+            insets[number] = _cut(frames, event, map, size, _moved(movie, event, alignment))
     what = f"The {len(insets)} strongest events of {movie.name}" if insets else f"Events of {movie.name}"
     contact_sheet([insets[number] for number in range(len(events))], path, what, threshold=threshold)
 

@@ -12,7 +12,7 @@ from ...config import MapKind
 from ...devices import keeping_freed_memory
 from ...errors import UserError
 from ...movies import sequences
-from ...movies.alignment import AlignedFrames, memory_of_matching
+from ...movies.alignment import ComparedFrames, memory_of_matching
 from ...numbers import whole_number
 from ...threads import Threads
 from ..checked import choice, indices, network_for
@@ -134,14 +134,13 @@ def attribute(
             f"class_id is {class_id}, but the network has {network.n_frames} classes: 0 (the true order) to"
             f" {network.n_frames - 1}. Give one of these."
         )
-    if alignment is not None and alignment.movie is not movie:
-        raise ValueError("The alignment is of another movie.")
+    compared = ComparedFrames(movie, alignment)
     several = delta if isinstance(delta, Iterable) else (delta,)
     deltas = tuple(dict.fromkeys(whole_number(one, "delta") for one in several))
     if not deltas:
         raise UserError("delta is an empty list. Give one time step or several.")
     rows = _planned(network.n_frames, movie, deltas, indices(firsts, movie.shape[0], "firsts"))
-    return _maps(network, movie, rows, Recipe(kind, class_id, signed, all_frames), memory, alignment)
+    return _maps(network, movie, rows, Recipe(kind, class_id, signed, all_frames), memory, compared)
 
 
 class _Row(NamedTuple):
@@ -155,20 +154,19 @@ def _maps(
     rows: list[_Row],
     recipe: Recipe,
     memory: int | None,
-    alignment: Alignment | None,
+    compared: ComparedFrames,
 ) -> Iterator[AttributionMap]:
     if not rows:
         return
     maker = MapMaker(model, recipe)
-    aligned = None if alignment is None else AlignedFrames(alignment)
-    projector = Projector(model, aligned or movie, layer=maker.layer, memory=memory)
-    shown = [row.frames if aligned is None else aligned.numbers(row.frames) for row in rows]
+    projector = Projector(model, compared, layer=maker.layer, memory=memory)
+    shown = [compared.numbers(row.frames) for row in rows]
     fixed, per_pixel = maker.memory(*projector.shape[1:])
     size = movie.movie.shape[2:]
     maps = 1 if projector.shape[1:] == size else 3  # the last one, and where maps are enlarged, in one or two steps
     fixed += _FLOAT * maps * prod(size)
-    if alignment is not None:  # the frame that one is laid onto, and the result
-        fixed += 2 * _FLOAT * prod(movie.shape[1:]) + memory_of_matching(movie, alignment.radius)
+    if compared.alignment is not None:  # the frame that one is laid onto, and the result
+        fixed += 2 * _FLOAT * prod(movie.shape[1:]) + memory_of_matching(movie, compared.alignment.radius)
     projector.leave(fixed, per_pixel)
     last = {index: number for number, frames in enumerate(shown) for index in frames}  # that needs the frame
     cached = ProjectionCache(projector, _most_held(shown, last))
@@ -184,7 +182,7 @@ def _maps(
                 if last[index] == number:
                     cache.forget(index)
             if recipe.kind == "evidence_change":
-                values *= frame_difference((aligned or movie).frame, seen)
+                values *= frame_difference(compared.frame, seen)
             map = on_movie_grid(values, movie).numpy()
             notices = projector.take_notices() + threads.adapt()
             yield AttributionMap(frames, map, number + 1, len(rows), delta, notices)
