@@ -88,11 +88,11 @@ class _Job:
     def run(self) -> None:
         from ..engine.inference.events.table import read_events
         from ..engine.movies.alignment import alignment_for
-        from ..engine.movies.object_radius import fitting_radius
+        from ..engine.movies.object_radius import fitting_radius, object_radius
 
-        if self._config.radius is not None:
-            fitting_radius(self._movie, self._config.radius)
-        self._alignment, said = alignment_for(self._config.align, self._movie, self._deltas, self._config.radius)
+        given = self._config.radius
+        self._radius = object_radius(self._movie) if given is None else fitting_radius(self._movie, given)
+        self._alignment, said = alignment_for(self._config.align, self._movie, self._deltas, self._radius)
         maps = self._attributed()
         if (table := self._output.path / _EVENTS).is_file():
             read_events(table)  # its ticks are wanted at the end: if it is damaged, that is said now
@@ -106,11 +106,11 @@ class _Job:
         from ..engine.inference.events.table import write_events
         from ..engine.inference.events.threshold import suggest_threshold
         from ..engine.inference.stores.map_files import MapFiles
-        from ..engine.movies.object_radius import object_radius, radius_in_words
+        from ..engine.movies.object_radius import radius_in_words
 
         config, output = self._config, self._output
         files = MapFiles(output.work, self._movie.movie, self._deltas, config.format, self._settings())
-        radius = config.radius or object_radius(self._movie)
+        radius = self._radius
         if config.radius is None:
             self._printer.line(
                 f"Objects have a radius of {radius_in_words(radius)}, estimated from the movie (--radius changes it)."
