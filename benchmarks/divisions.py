@@ -79,7 +79,7 @@ def _all_events(
     first = models[0]
     movie, _ = open_for(first, UseConfig(movie=arguments.movie))
     alignment, said = alignment_for(arguments.align, movie, (first.delta,), radius)
-    print(f"{said or 'Frames are compared as they are'}.\n")
+    print(" ".join(said if alignment else ["Frames are compared as they are.", *said]), "\n")
     print("| " + " | ".join(HEADINGS) + " |")
     print("|---" * len(HEADINGS) + "|")
     if not arguments.no_baselines:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from napari_tarrow.engine.options import Options
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+CARD = ROOT / "src" / "napari_tarrow" / "engine" / "bundled" / "general_nuclei" / "CARD.md"
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", CARD, *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
 SETS: dict[str, type[Options]] = {"train": TrainConfig, "embed": EmbedConfig, "attribute": AttributeConfig}
 FOREIGN = {"logdir", "control", "help", "packages"}  # of other commands that the pages show
@@ -99,7 +100,7 @@ def test_the_pages_show_only_options_that_the_command_has(command: str) -> None:
 
 def test_every_option_that_is_named_exists() -> None:
     known = FOREIGN.union(*(known_options(command) for command in COMMANDS))
-    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for path in PAGES:
         if path.name not in ("architecture.md", "decisions.md", "experiments.md", "performance.md"):
             named = set(re.findall(r"`--([a-z]\w+)", path.read_text(encoding="utf-8")))
             assert named <= known, path.name
@@ -142,7 +143,7 @@ def test_the_commands_of_the_guide_run_as_pasted(tmp_path: Path) -> None:
     )
     movie = tifffile.imread(tmp_path / "movie.tif")
     tifffile.imwrite(tmp_path / "nuclei.tif", (movie > movie.mean()).astype("uint16"), photometric="minisblack")
-    train = [*commands_of(ROOT / "README.md")[0]]
+    train = next(line for line in commands_of(ROOT / "README.md") if line[0] == "napari-tarrow-train")
     train[train.index("--minutes") + 1] = "0.3"
     others = [line for name in ("embeddings.md", "attribution.md") for line in commands_of(ROOT / "docs" / name)]
     assert len(others) == 5

@@ -490,8 +490,10 @@ def test_frames_are_aligned_where_objects_move_far(folder, capsys):
         said[align] = capsys.readouterr().out
         record = yaml.safe_load((folder / align / "attribution.yaml").read_text())
         assert record["settings"]["aligned"] == (align != "no")
-    assert "radii: frames are aligned before they are compared (--align no: as they are)." in said["auto"]
-    assert "radii: frames are aligned before they are compared." in said["yes"]
+    undo = "With --align no they are compared as they are."
+    assert "radii: frames are aligned before they are compared." in said["auto"]
+    assert undo in said["auto"]
+    assert undo not in said["yes"]
     assert "aligned" not in said["no"]
     trained = read_trained("model")
     sheet = PreparedMovie(open_movie("sheet.tif"), trained.preparation)

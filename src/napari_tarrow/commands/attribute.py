@@ -92,11 +92,11 @@ class _Job:
 
         given = self._config.radius
         self._radius = object_radius(self._movie) if given is None else fitting_radius(self._movie, given)
-        self._alignment, said = alignment_for(self._config.align, self._movie, self._deltas, self._radius)
+        self._alignment, notices = alignment_for(self._config.align, self._movie, self._deltas, self._radius)
         maps = self._attributed()
         if (table := self._output.path / _EVENTS).is_file():
             read_events(table)  # its ticks are wanted at the end: if it is damaged, that is said now
-        self._announce(said)
+        self._announce(notices)
         with self._output.filling():
             self._fill(maps)
 
@@ -147,7 +147,7 @@ class _Job:
                 f" find; the earlier table is kept as {copy}."
             )
 
-    def _announce(self, alignment: str) -> None:
+    def _announce(self, notices: list[str]) -> None:
         from ..engine.inference.stores import in_words
 
         frames, _, height, width = self._movie.movie.shape
@@ -156,9 +156,10 @@ class _Job:
         self._printer.line(
             f"Maps ({self._config.map}) of {frames:,} frames, {steps}: {height:,} x {width:,} pixels, up to {size}."
         )
-        if alignment:
-            undo = " (--align no: as they are)" * (self._config.align == "auto")
-            self._printer.line(f"{alignment}{undo}.")
+        if self._alignment is not None and self._config.align == "auto":
+            notices = [*notices, "With --align no they are compared as they are."]
+        for notice in notices:
+            self._printer.line(notice)
 
     def _attributed(self) -> Iterator[AttributionMap]:
         from ..engine.inference import attribute
@@ -264,7 +265,7 @@ class _Job:
 
         return {
             "napari_tarrow": __version__,
-            "model": str(self._trained.folder),
+            "model": self._config.model,
             "movie": self._movie.movie.source,
             "settings": {**self._settings(), "delta": list(self._deltas)},
             "threshold": threshold,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from .bundled import model_folder
 from .config import TrainConfig
 from .errors import UserError
-from .files import read_yaml, user_path
+from .files import read_yaml
 from .models import read_model
 from .models.folder import RUN, check_format
 from .movies import Preparation
@@ -54,14 +55,14 @@ class TrainedModel:
 
 
 def read_trained(folder: str | Path, device: str | torch.device = "cpu") -> TrainedModel:
-    """Read a model folder, ours or the reference's.
+    """Read a model folder, ours or the reference's, or a network that comes with the package, by its name.
 
     Raises
     ------
     UserError
         If something is missing, damaged, or does not fit together.
     """
-    folder = user_path(folder)
+    folder = model_folder(folder)
     network = read_model(folder, device)
     run, arguments = folder / RUN, folder / "train_args.yaml"
     if run.exists() and not run.is_file():

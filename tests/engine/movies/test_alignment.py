@@ -78,30 +78,33 @@ def test_frames_are_aligned_where_objects_move_far():
     assert isinstance(alignment, Alignment)
     assert alignment.fast
     assert alignment_for("yes", fast, (1,), RADIUS)[0].fast
-    assert said == "Objects move by 1.4 radii: frames are aligned before they are compared"
-    assert alignment_for("no", fast, (1,), RADIUS) == (None, "")
+    assert said == ["Objects move by 1.4 radii: frames are aligned before they are compared."]
+    assert alignment_for("no", fast, (1,), RADIUS) == (None, [])
 
 
 @pytest.mark.parametrize(
-    "frames",
+    ("frames", "strange"),
     [
-        [frame((index, index)) for index in range(4)],  # slow
-        [np.random.default_rng(index).normal(size=(1, *SIZE)) for index in range(4)],  # noise
-        [frame(seed=index) for index in range(4)],  # others each time
+        ([frame((index, index)) for index in range(4)], False),  # slow
+        ([np.random.default_rng(index).normal(size=(1, *SIZE)) for index in range(4)], True),  # noise
+        ([frame(seed=index) for index in range(4)], True),  # others each time
     ],
     ids=["slow", "noise", "others"],
 )
-def test_frames_are_left_where_aligning_would_bring_nothing(frames):
+def test_frames_are_left_where_aligning_would_bring_nothing(frames, strange):
     movie = movie_of(frames)
-    assert alignment_for("auto", movie, (1,), RADIUS) == (None, "")
+    warnings = ["Frames have little in common, aligned or not"] * strange
+    alignment, said = alignment_for("auto", movie, (1,), RADIUS)
+    assert alignment is None
+    assert [one.partition(":")[0] for one in said] == warnings
     alignment, said = alignment_for("yes", movie, (1,), RADIUS)
-    assert said == "Frames are aligned before they are compared"
+    assert [one.partition(":")[0] for one in said] == ["Frames are aligned before they are compared.", *warnings]
     assert not alignment.fast
 
 
 def test_a_movie_without_frames_that_far_apart_is_not_aligned():
     movie = movie_of([frame((9 * index, 0)) for index in range(2)], frame_numbers=[0, 5])
-    assert alignment_for("auto", movie, (1,), RADIUS) == (None, "")
+    assert alignment_for("auto", movie, (1,), RADIUS) == (None, [])
 
 
 def test_aligned_frames_have_numbers_and_are_matched_once(monkeypatch):

@@ -1,4 +1,4 @@
-"""The resolution that is chosen from a movie: large objects are looked at in blocks of pixels."""
+"""The resolution of a training, which is chosen from its movies where it is left open."""
 
 from __future__ import annotations
 
@@ -10,75 +10,22 @@ from scipy import ndimage
 
 from napari_tarrow.engine.config import TrainConfig
 from napari_tarrow.engine.errors import UserError
-from napari_tarrow.engine.movies import Preparation, PreparedMovie, open_movie
-from napari_tarrow.engine.movies.object_radius import object_radii
+from napari_tarrow.engine.movies import PreparedMovie
 from napari_tarrow.engine.training.dataset import open_footage
-from napari_tarrow.engine.training.resolution import choose_subsample
 
 SPLITS = {"split_train": ((0.0, 0.5),), "split_val": ((0.5, 1.0),)}
 
 
-def discs(radius: int, frames: int = 6) -> np.ndarray:
-    """Frames with discs that drift; their autocorrelation falls to one half 0.81 radii apart."""
-    side = 16 * radius
-    y, x = np.mgrid[:side, :side]
-    rng = np.random.default_rng(0)
-    centres = rng.uniform(0, side, (20, 2))
-    movie = np.zeros((frames, side, side), np.float32)
-    for t, frame in enumerate(movie):
-        for row, column in centres:
-            frame[(y - row) ** 2 + (x - column - t) ** 2 <= radius**2] = 1
-    return movie + rng.normal(scale=0.02, size=movie.shape).astype(np.float32)
-
-
-def prepared(frames: np.ndarray) -> PreparedMovie:
-    return PreparedMovie(open_movie(frames), Preparation("smooth"))
-
-
-@pytest.mark.parametrize(("radius", "block"), [(6, 1), (12, 1), (18, 2), (24, 2), (48, 5)])
-def test_the_larger_the_objects_the_larger_the_blocks(radius: int, block: int) -> None:
-    found = choose_subsample([prepared(discs(radius))], 99)
-    assert found.subsample == block
-    assert found.why.startswith("Full resolution" if block == 1 else f"Blocks of {block} x {block} pixels")
-
-
-def colony(cell: int) -> np.ndarray:
-    """Dark rods, `cell` pixels wide, side by side within one bright halo."""
-    side = 20 * cell
-    y, x = np.mgrid[-side // 2 : side // 2, -side // 2 : side // 2]
-    inside = (abs(y) <= 3.1 * cell) & (abs(x) <= 6 * cell)
-    cells = inside & ((y + cell / 2) % (1.3 * cell) <= cell) & ((x + 1.8 * cell) % (4.2 * cell) <= 3.6 * cell)
-    halo = ndimage.gaussian_filter(cells.astype(float), 1.5 * cell)
-    frame = np.where(cells, -1, 1.5 * halo / halo.max())
-    noise = np.random.default_rng(0).normal(scale=0.05, size=(6, side, side))
-    return (frame + noise).astype(np.float32)
-
-
-@pytest.mark.parametrize(("cell", "most", "block"), [(20, 99, 1), (36, 99, 2), (36, 1, 1)])
-def test_cells_of_a_colony_are_not_averaged_away(cell: int, most: int, block: int) -> None:
-    """In phase contrast a dense colony within its halo counts as one object: its cells are what blocks must leave."""
-    movie = prepared(colony(cell))
-    objects, details = object_radii(movie)
-    assert objects > 4 * details
-    found = choose_subsample([movie], most)
-    assert found.subsample == block
-    lost = f"; larger blocks would lose their details, whose radius is about {details:.1f} pixels."
-    assert found.why.endswith(lost if block < most else "; larger blocks would leave frames smaller than a patch.")
-
-
-def test_of_several_movies_the_middle_one_decides_and_patches_must_fit() -> None:
-    large, small = prepared(discs(48)), prepared(discs(6))
-    assert choose_subsample([small, small, large], 99).subsample == 1
-    assert choose_subsample([large, large, small], 99).subsample == 5
-    limited = choose_subsample([large], 2)
-    assert limited.subsample == 2
-    assert "smaller than a patch" in limited.why
-    assert choose_subsample([large], 0).subsample == 1
+def clouds(radius: float, side: int = 384, frames: int = 6) -> np.ndarray:
+    """Frames of smooth noise, whose autocorrelation falls to one half `radius` apart."""
+    noise = np.random.default_rng(0).normal(size=(frames, side, side))
+    sigma = radius / (2 * np.sqrt(np.log(2)))
+    return ndimage.gaussian_filter(noise, (0, sigma, sigma)).astype(np.float32)
 
 
 def test_footage_has_the_resolution_and_says_why() -> None:
     config = TrainConfig(subsample="auto", size=16, delta="auto", normalize="smooth", **SPLITS)
-    footage = open_footage(config, [discs(24)], None)
+    footage = open_footage(config, [clouds(20)], None)
     assert footage.config.subsample == 2
     assert footage.movies[0].shape == (6, 1, 192, 192)
     assert any(line.startswith("Blocks of 2 x 2 pixels averaged, chosen from the movie") for line in footage.summary)
@@ -96,13 +43,13 @@ def test_a_choice_reads_a_few_frames_of_a_long_movie() -> None:
         return PreparedMovie(replace(movie.movie, read=counted), movie.preparation)
 
     config = TrainConfig(subsample="auto", size=16, delta="auto", normalize="smooth", **SPLITS)
-    open_footage(config, [discs(12, frames=200)], None, watched)
+    open_footage(config, [clouds(10, side=192, frames=200)], None, watched)
     assert 0 < len(read) < 60
 
 
 def test_a_given_resolution_stays() -> None:
     config = TrainConfig(subsample=3, size=16, **SPLITS)
-    assert open_footage(config, [discs(24)], None).config is config
+    assert open_footage(config, [clouds(20)], None).config is config
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "coarse"])

@@ -782,7 +782,7 @@ def test_a_delta_that_the_user_typed_stays_when_a_training_ends_and_not_when_ano
 ):
     dock = AttributionWidget(run.viewer)
     qtbot.addWidget(dock)
-    assert dock.model.facts is None or not dock.model._chosen_by_hand
+    assert not dock.model._chosen_by_hand
     dock.deltas.setText("3")
     dock.deltas.textEdited.emit("3")
     remember_run(model_folder)

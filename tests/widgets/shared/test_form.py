@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
 from napari_tarrow.commands.arguments import CommandParser, add_options, given_values
 from napari_tarrow.engine.config import INTERACTIVE, TrainConfig
@@ -122,6 +123,19 @@ def test_titles_and_descriptions_are_those_of_the_options(form: OptionsForm) -> 
         editor = form.editor(name)
         assert field.description in editor.toolTip()
         assert editor.inner.accessibleName() == field.title
+
+
+def test_training_may_start_from_the_network_of_the_package(
+    form: OptionsForm, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "/a/run")
+    packaged, folder = form.editor("init").button.menu().actions()
+    assert (packaged.text(), folder.text()) == ("General nuclei", "Choose a folder…")
+    with qtbot.waitSignal(form.changed):
+        packaged.trigger()
+    assert form.config().init == "general_nuclei"
+    folder.trigger()
+    assert form.config().init == "/a/run"
 
 
 def test_a_preset_changes_what_was_not_touched(qtbot: QtBot) -> None:

@@ -13,11 +13,13 @@ pytest.importorskip("napari")
 
 from qtpy.QtWidgets import QFileDialog
 
+from napari_tarrow.engine.bundled import BUNDLED
 from napari_tarrow.engine.config import TrainConfig
 from napari_tarrow.engine.errors import UserError
 from napari_tarrow.engine.files import write_yaml
 from napari_tarrow.engine.models import PROJECTION_HEADS, TimeArrowNet
 from napari_tarrow.widgets.shared.models import ModelChooser, model_facts, recent_runs, remember_run
+from napari_tarrow.widgets.shared.preferences import read_preferences
 from napari_tarrow.widgets.shared.runs import HEAD_LAYERS, runs_in
 
 if TYPE_CHECKING:
@@ -133,9 +135,22 @@ def test_runs_in_the_folder_of_runs_are_found(model_folder):
     assert runs_in(model_folder / "nowhere") == []
 
 
-def test_without_a_model_the_dock_says_how_to_get_one(chooser):
-    assert chooser.folder is None
-    assert "Train TAP" in chooser.sentence.text()
+def test_without_a_run_the_network_of_the_package_is_chosen(chooser):
+    assert chooser.folder == BUNDLED["general_nuclei"].folder
+    assert chooser.list.currentText() == "General nuclei"
+    assert chooser.sentence.text().startswith(BUNDLED["general_nuclei"].summary)
+
+
+def test_the_network_of_the_package_comes_after_runs(chooser, model_folder):
+    remember_run(model_folder)
+    assert [chooser.list.itemText(i) for i in range(chooser.list.count())] == ["tiny", "General nuclei"]
+
+
+def test_browsing_does_not_begin_within_the_package(chooser, monkeypatch):
+    asked = []
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *given: asked.append(given[-1]) or "")
+    chooser.browse_button.click()
+    assert asked == [str(read_preferences().run_folder)]
 
 
 def test_an_open_dock_lists_a_new_run_at_once(chooser, model_folder, qtbot):
@@ -150,7 +165,7 @@ def test_a_new_run_does_not_take_the_place_of_what_the_user_chose(chooser, model
     chooser.choose(model_folder)
     remember_run(copied(model_folder, "later"))
     assert chooser.folder == model_folder
-    assert {chooser.list.itemText(i) for i in range(chooser.list.count())} == {"tiny", "later"}
+    assert {chooser.list.itemText(i) for i in range(chooser.list.count())} == {"tiny", "later", "General nuclei"}
 
 
 def test_browsing_takes_any_model_folder_and_remembers_it(chooser, model_folder, monkeypatch):
@@ -170,8 +185,9 @@ def test_a_folder_without_a_model_is_shown_with_the_reason_and_not_remembered(ch
 
 def test_browsing_may_be_given_up(chooser, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
+    before = chooser.facts
     chooser.browse_button.click()
-    assert chooser.facts is None
+    assert chooser.facts == before
 
 
 def test_describing_a_model_loads_no_torch(model_folder):

@@ -418,7 +418,7 @@ def test_one_channel_of_a_layer_is_learnt_from(qtbot: QtBot, model_folder: Path)
     viewer.add_image(np.zeros((6, 3, 20, 20), np.uint8), axis_labels=("t", "c", "y", "x"))
     dock = TrainWidget(viewer)
     qtbot.addWidget(dock)
-    dock.panel.form.set_values({"channel": 2, "init": str(model_folder)})  # which takes one channel
+    dock.panel.form.set_values({"channel": 2, "init": str(model_folder), "features": 4})  # which takes one channel
     order = dock.panel.order()
     assert (order.config.channels, order.config.channel) == (3, 2)
     assert open_prepared(order.config, order.movie).shape == (6, 1, 20, 20)
@@ -441,6 +441,16 @@ def test_a_start_brings_its_channel_and_has_to_fit_what_is_taken(qtbot: QtBot, m
     dock.start()
     assert dock.bar.problem.text().startswith("The model takes 2 channels, and Only channel leaves one. Clear it")
     assert not dock.run.state.at_work
+
+
+def test_a_start_has_to_be_the_same_network(dock: TrainWidget) -> None:
+    dock.panel.form.set_values({"init": "general_nuclei", "backbone": "unet"})
+    dock.start()
+    assert dock.bar.problem.text() == (
+        "Network of the model to start from is unet_16fmaps, and not unet. Choose that, or no model."
+    )
+    dock.panel.form.set_values({"backbone": "unet_16fmaps"})
+    assert dock.panel.order().config.init == "general_nuclei"
 
 
 def test_the_pairs_are_counted_at_the_deltas_once_they_are_known(dock: TrainWidget) -> None:

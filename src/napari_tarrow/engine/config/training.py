@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, model_validator
 
+from ..bundled import BUNDLED
 from ..options import Options, option
 from .kinds import BlockOrAuto, DeltasOrAuto, Flag, LevelOrAuto, Path, Paths, Slices, Splits, as_number, as_text
 
@@ -162,7 +163,10 @@ class TrainConfig(Options):
         2, "Frames of a sequence that is put in order.", title="Frames per sequence", group=NETWORK, ge=2, le=1000
     )
     init: Path | None = option(
-        None, "Model folder whose weights training starts from.", title="Start from model", group=NETWORK
+        None,
+        f"Model folder whose weights training starts from, or a network of the package: {', '.join(BUNDLED)}.",
+        title="Start from model",
+        group=NETWORK,
     )
     logit_gain: float = option(
         1.0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from ..bundled import BUNDLED
 from ..options import Options, option
 from .kinds import Flag, Memory, Path, Slices
 
@@ -13,7 +14,12 @@ MODEL, MOVIE, MACHINE, OUTPUT = "Model", "Movie", "Machine", "Output"
 class UseConfig(Options):
     """A trained model, a movie, and where to compute. What is None is taken from the model's folder."""
 
-    model: Path = option("", "Folder of the trained model, ours or the reference's.", title="Model", group=MODEL)
+    model: Path = option(
+        "",
+        f"Folder of the trained model, ours or the reference's, or a network of the package: {', '.join(BUNDLED)}.",
+        title="Model",
+        group=MODEL,
+    )
     movie: Path = option("", "Movie: a tif file, a zarr array, or a folder of frames.", title="Movie", group=MOVIE)
     axes: str | None = option(
         None, "Axes of the file where it does not say or is wrong, such as TYX or TZYX.", title="Axes", group=MOVIE
@@ -50,7 +56,8 @@ class UseConfig(Options):
     )
     subsample: int | None = option(
         None,
-        "Average blocks of so many pixels along each side first; without it, as in training.",
+        "Average blocks of so many pixels along each side first; without it, as in training, and chosen from the movie"
+        " for a network of the package.",
         title="Subsample",
         group=MOVIE,
         ge=1,

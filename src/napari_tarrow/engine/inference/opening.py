@@ -6,8 +6,10 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ..bundled import bundled_at
 from ..errors import UserError
 from ..movies import PreparedMovie, open_movie, said_of_slices
+from ..movies.resolution import choose_subsample
 from .descriptions.history import read_history
 
 if TYPE_CHECKING:
@@ -32,8 +34,9 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
     -------
     movie : PreparedMovie
     notices : list of str
-        What differs from training, which axes are taken from there, that next to nothing was learnt, which channel is
-        taken alone, and what is made of Z slices, one sentence each.
+        What differs from training, which axes are taken from there, which blocks are averaged for a network of the
+        package, that next to nothing was learnt, which channel is taken alone, and what is made of Z slices, one
+        sentence each.
 
     Raises
     ------
@@ -55,6 +58,9 @@ def open_for(trained: TrainedModel, config: UseConfig, source: Any = None) -> tu
         )
     movie, noticed = _opened(trained, config, source, preparation)
     prepared, notices = PreparedMovie(movie, preparation), trained.differences(preparation) + noticed
+    if config.subsample is None and bundled_at(trained.folder) is not None:
+        prepared, chosen = _with_known_sizes(trained, prepared)
+        notices += chosen
     history, _ = read_history(trained.folder)
     if history and (remark := history.remark):
         notices.append(remark)
@@ -95,6 +101,14 @@ def _opened(trained: TrainedModel, config: UseConfig, source: Any, preparation: 
     if movie.guessed:
         return as_trained, taken
     return movie, [f"Its axes are not taken for {known}, as in training, but as the file has them (--axes)."]
+
+
+def _with_known_sizes(trained: TrainedModel, movie: PreparedMovie) -> tuple[PreparedMovie, list[str]]:
+    """Average blocks of large objects, until they are as large as those a network of the package was trained on."""
+    block, why = choose_subsample([movie.by_frame()], min(movie.movie.shape[2:]) // trained.network.downscale)
+    if block == 1:
+        return movie, []
+    return PreparedMovie(movie.movie, replace(movie.preparation, subsample=block)), [why]
 
 
 def _count(channels: int) -> str:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..bundled import BUNDLED, model_folder
 from ..devices import choose_device
 from ..errors import UserError
-from ..files import make_folder, read_yaml, replacing, user_path, write_yaml
+from ..files import make_folder, read_yaml, replacing, write_yaml
 from .choices import hint
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def read_model(folder: str | Path, map_location: str | torch.device = "cpu", sta
     from .network import TimeArrowNet
 
     device, _ = choose_device(str(map_location))
-    folder = user_path(folder)
+    folder = model_folder(folder)
     _require(folder, state)
     kwargs = _checked_kwargs(folder / KWARGS)
     model = TimeArrowNet(**kwargs)
@@ -192,7 +193,10 @@ def _require(folder: Path, state: str) -> None:
 
 def _require_files(folder: Path, state: str) -> None:
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder. Give the model folder, which holds {KWARGS} and {STATE}.")
+        raise UserError(
+            f"{folder} is no folder. Give the model folder, which holds {KWARGS} and {STATE}, or the name of a network"
+            f" that comes with the package: {', '.join(BUNDLED)}."
+        )
     if not (folder / state).is_file():
         if (folder / FULL).is_file():
             raise UserError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -37,6 +37,10 @@ _KEPT = 2.5e8  # bytes of displacements that are remembered
 
 _LOOKED_AT, _SIDE = 5, 512  # pairs of frames, and pixels of their middle, that tell whether a movie is better aligned
 _FAR, _GAIN = 1.0, 0.2  # radii that objects move there, and by how much frames correlate better aligned
+_STRANGE = 0.3  # correlation of frames that have little in common; 0.56 and more where objects were found again
+_SAID_OF_STRANGE = (
+    "Frames have little in common, aligned or not: objects move farther than can be followed, or noise hides them."
+)
 
 
 class Alignment:
@@ -132,36 +136,52 @@ def memory_of_matching(movie: PreparedMovie, radius: float) -> int:
 
 def alignment_for(
     align: Align, movie: PreparedMovie, deltas: Sequence[int], radius: float | None = None
-) -> tuple[Alignment | None, str]:
-    """Return the alignment that is wanted of frames that are to be compared, and a sentence, without a full stop.
+) -> tuple[Alignment | None, list[str]]:
+    """Return the alignment that is wanted of frames that are to be compared, and notices, one sentence each.
 
     ``auto`` looks at a few pairs of frames, the smallest of `deltas` apart: they are aligned where objects move by at
-    least one radius, places weighed by their contrast, and frames correlate better by 0.2 then.
+    least one radius, places weighed by their contrast, and frames correlate better by 0.2 then. Where they correlate
+    with less than 0.3 either way, a notice says so.
     """
     if align == "no":
-        return None, ""
+        return None, []
     alignment = Alignment(movie, radius)
     step, delta = int(np.diff(movie.movie.frame_numbers).min()), min(deltas)
-    moved, far = _movement(movie, delta, alignment.radius)
-    alignment.fast = far if delta == step else _movement(movie, step, alignment.radius)[1]
-    if far:
-        return alignment, f"Objects move by {moved:.1f} radii: frames are aligned before they are compared"
-    return (alignment, "Frames are aligned before they are compared") if align == "yes" else (None, "")
+    seen = _movement(movie, delta, alignment.radius)
+    alignment.fast = seen.far if delta == step else _movement(movie, step, alignment.radius).far
+    notices = [_SAID_OF_STRANGE] if seen.common < _STRANGE else []
+    if seen.far:
+        notices.insert(0, f"Objects move by {seen.radii:.1f} radii: frames are aligned before they are compared.")
+    elif align == "yes":
+        notices.insert(0, "Frames are aligned before they are compared.")
+    return (alignment if seen.far or align == "yes" else None), notices
 
 
-def _movement(movie: PreparedMovie, delta: int, radius: float) -> tuple[float, bool]:
-    """Return how far objects move, in radii, and whether frames are better aligned therefore; in their middle."""
+class _Movement(NamedTuple):
+    """How far objects move, whether frames are better aligned therefore, and how well they correlate at best."""
+
+    radii: float
+    far: bool
+    common: float
+
+
+def _movement(movie: PreparedMovie, delta: int, radius: float) -> _Movement:
+    """Look at the middle of a few pairs of frames."""
     pairs = sequences(movie.movie.frame_numbers, range(movie.shape[0]), 2, delta)
-    far, gains = [], []
+    far, gains, common = [], [], []
     for index in spread(len(pairs), _LOOKED_AT):
         before, after = (middle(movie.frame(int(frame)), _SIDE).copy() for frame in pairs[index])
         if min(np.ptp(before), np.ptp(after)) == 0 or np.array_equal(before, after):
             continue  # blank, or the same frame again
         by = displacements(before, after, radius)
         far.append(_mean_distance(by, before) / radius)
-        gains.append(_correlation(before, put_back(after, by)) - _correlation(before, after))
-    moved = float(np.median(far)) if far else 0.0
-    return moved, moved >= _FAR and float(np.mean(gains)) >= _GAIN
+        aligned, as_they_are = _correlation(before, put_back(after, by)), _correlation(before, after)
+        gains.append(aligned - as_they_are)
+        common.append(max(aligned, as_they_are))
+    if not far:
+        return _Movement(0.0, False, 1.0)
+    moved = float(np.median(far))
+    return _Movement(moved, moved >= _FAR and float(np.mean(gains)) >= _GAIN, float(np.mean(common)))
 
 
 def _mean_distance(moved: NDArray[np.float32], frame: NDArray[np.float32]) -> float:

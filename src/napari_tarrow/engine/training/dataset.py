@@ -12,9 +12,9 @@ import numpy as np
 from ..errors import UserError
 from ..movies import Movie, PreparedMovie, expand_inputs, open_prepared, preparation_of, said_of_slices
 from ..movies.inputs import listed
+from ..movies.resolution import choose_subsample
 from .frames import FrameStore, stored_frames
 from .parts import Chosen, Part, check_parts, count_clips, find_parts, hold_clips, with_splits_that_fit
-from .resolution import choose_subsample
 from .sampling import Sampler
 from .time_step import choose_delta
 

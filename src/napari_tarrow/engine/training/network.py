@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from ..bundled import bundled_at
 from ..config import NETWORK_ARGUMENTS
 from ..errors import UserError
 from ..models import TimeArrowNet, read_model
@@ -56,6 +57,8 @@ def start_differences(config: TrainConfig) -> list[str]:
         return [f"init {config.init}: how it saw its movies could not be read. {error}"]
     own = start.preparation  # the networks' inputs agree, whichever channels of their movies they are
     preparation = replace(preparation_of(config), channels=own.channels, channel=own.channel)
+    if bundled_at(start.folder) is not None:  # it is for objects of any size
+        preparation = replace(preparation, subsample=own.subsample)
     return [f"init {config.init}: {difference}" for difference in start.differences(preparation)]
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _ENOUGH = 0.08
 _SAID_OF_STRANGE = (
     "From one frame to the next the picture becomes nearly another: objects move by their own size or more, and what"
-    " happens to one of them is hardly seen. Divisions may not be found; record more often if you can."
+    " happens to one of them is hardly seen. Divisions may not be found; record more often if you can. If these are"
+    " fluorescent nuclei, general_nuclei, the network that comes along, finds divisions without training."
 )
 _CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 _PAIRS, _SIDE = 8, 1024  # looked at, of each movie: so many pairs, and of large frames their middle

@@ -110,7 +110,7 @@ class AttributionWidget(UseDock):
     def _suit_model(self) -> None:
         """Offer what the chosen model was trained with."""
         facts = self.model.facts
-        if facts is None or facts.problem:
+        if facts.problem:
             return
         if not self._deltas_typed:
             self.deltas.setText(", ".join(map(str, facts.deltas)))
@@ -144,7 +144,7 @@ class AttributionWidget(UseDock):
         except UserError as error:
             return str(error)
         movie, model = self.movie.facts, self.model.facts
-        if movie is None or movie.problem or model is None or model.problem:
+        if movie is None or movie.problem or model.problem:
             return None
         numbers = np.array(movie.numbers)
         for delta in deltas:

@@ -131,17 +131,16 @@ def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
     the second, no further maps are searched, and there are no further pictures.
     """
     from ...engine.movies.alignment import alignment_for
-    from ...engine.movies.object_radius import fitting_radius
+    from ...engine.movies.object_radius import fitting_radius, object_radius
 
     opened = open_model_and_movie(order.folder, order.movie, order.device)
     movie = opened.movie
-    if order.radius is not None:
-        fitting_radius(movie, order.radius)
-    alignment, said = alignment_for(order.align, movie, order.deltas, order.radius)
+    radius = object_radius(movie) if order.radius is None else fitting_radius(movie, order.radius)
+    alignment, said = alignment_for(order.align, movie, order.deltas, radius)
     n_frames, _, height, width = movie.movie.shape
     room = roomy((len(order.deltas), n_frames, height, width), np.float32)
     maps = dict(zip(order.deltas, room, strict=True))
-    yield MapsBegun(maps, opened.fingerprint, alignment is not None, opened.notices + (f"{said}.",) * bool(said))
+    yield MapsBegun(maps, opened.fingerprint, alignment is not None, (*opened.notices, *said))
     written: list[tuple[tuple[int, ...], int]] = []
     memory = left_beside(room, opened.device, order.memory)
     made = () if stopping.first.is_set() else _maps(order, opened.network, movie, alignment, maps, memory)
@@ -153,7 +152,7 @@ def show_attribution(order: MapOrder, stopping: Stopping) -> Iterator[Any]:
     stopping.in_second = True
     yield Stage("Looking for events ...")
     _import_features()
-    yield from _events(order, movie, alignment, maps, sorted(written), stopping.second)
+    yield from _events(order, movie, radius, alignment, maps, sorted(written), stopping.second)
 
 
 def _import_features() -> None:
@@ -183,6 +182,7 @@ def _maps(
 def _events(
     order: MapOrder,
     movie: PreparedMovie,
+    radius: float,
     alignment: Alignment | None,
     maps: dict[int, Any],
     written: Sequence[Any],
@@ -192,9 +192,7 @@ def _events(
     from ...engine.inference.events.moments import Timed
     from ...engine.inference.events.pictures import event_inset, inset_side
     from ...engine.inference.events.threshold import suggest_threshold
-    from ...engine.movies.object_radius import object_radius
 
-    radius = order.radius or object_radius(movie)
     found: list[Event] = []
     again = _again(order, maps, written, stopping)
     for one in search_events(again, movie, radius=radius, stopping=stopping, alignment=alignment):

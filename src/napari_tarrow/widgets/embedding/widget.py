@@ -102,7 +102,7 @@ class EmbeddingWidget(UseDock):
     def _suit_model(self) -> None:
         facts = self.model.facts
         self.head_layer.clear()
-        if facts is not None and not facts.problem:
+        if not facts.problem:
             for number, words in enumerate(HEAD_LAYERS.get(facts.projection_head, ("the last",))):
                 self.head_layer.addItem(words, number)
 
@@ -128,7 +128,7 @@ class EmbeddingWidget(UseDock):
     def _size(self) -> str:
         """Say what will be written, before it is."""
         facts, model = self.movie.facts, self.model.facts
-        if facts is None or facts.problem or model is None or model.problem or facts.source is None:
+        if facts is None or facts.problem or model.problem or facts.source is None:
             return ""
         frames, _, height, width = facts.source.shape
         on_disk = self.where.currentText() == _DISK

@@ -182,8 +182,6 @@ class UseDock(QWidget):
             return "Open a movie first."
         if facts.problem:
             return facts.problem
-        if model is None:
-            return "Choose a model first."
         if model.problem:
             return model.problem
         return model.misfit(facts.channels)
@@ -212,7 +210,7 @@ class UseDock(QWidget):
         self.update_buttons()
         if self.job is None:
             facts, model = self.movie.facts, self.model.facts
-            told = facts is None or facts.problem or model is None or model.problem  # beside what is wrong
+            told = facts is None or facts.problem or model.problem  # beside what is wrong
             wrong = self._wrong()
             self._say(wrong or ("" if told else self._hindrance() or ""), wrong=wrong is not None)
 

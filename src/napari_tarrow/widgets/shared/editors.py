@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLineEdit, QSpinBox, QToolButton, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QSpinBox,
+    QToolButton,
+    QWidget,
+)
 
+from ...engine.bundled import BUNDLED
 from ...engine.config.kinds import Path
 from .unwheeled import Unwheeled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic.fields import FieldInfo
 
 # What may be chosen or typed; the engine knows more networks only once torch is loaded.
@@ -74,7 +88,8 @@ def make_editor(name: str, field: FieldInfo) -> Editor:
     if kind is int and not optional and (high is None or high <= _LARGEST):
         return _Number(0 if low is None else low, _LARGEST if high is None else high)
     if _is_path(field):
-        return _Place(folder=name in ("init", "outdir", "model"), optional=optional)
+        names = {one: bundled.title for one, bundled in BUNDLED.items()} if name == "init" else None
+        return _Place(folder=name in ("init", "outdir", "model"), optional=optional, names=names)
     return _Text(kind, optional)
 
 
@@ -164,24 +179,42 @@ class _Text(Editor):
 
 
 class _Place(_Text):
-    """A line for a path, with a button that asks for one."""
+    """A line for a path, with a button that asks for one, or offers what may be named in place of one.
 
-    def __init__(self, *, folder: bool, optional: bool) -> None:
+    Parameters
+    ----------
+    names
+        A title for each name.
+    """
+
+    def __init__(self, *, folder: bool, optional: bool, names: Mapping[str, str] | None = None) -> None:
         super().__init__(str, optional)
         self._folder = folder
-        button = QToolButton()
-        button.setText("…")
-        button.setToolTip("Choose a folder" if folder else "Choose a file")
-        button.clicked.connect(self._browse)
-        self.layout().addWidget(button)
+        self.button = QToolButton()
+        self.button.setText("…")
+        self.layout().addWidget(self.button)
+        kind = "a folder" if folder else "a file"
+        self.button.setToolTip(f"Choose {kind}")
+        if not names:
+            self.button.clicked.connect(self._browse)
+            return
+        menu = QMenu(self.button)
+        for name, title in names.items():
+            menu.addAction(title).triggered.connect(partial(self._take, name))
+        menu.addAction(f"Choose {kind}…").triggered.connect(self._browse)
+        self.button.setMenu(menu)
+        self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
 
     def _browse(self) -> None:
         ask = QFileDialog.getExistingDirectory if self._folder else QFileDialog.getOpenFileName
         answer = ask(self, "Choose", self.line.text())
         path = answer[0] if isinstance(answer, tuple) else answer
         if path:
-            self.line.setText(path)
-            self.edited.emit()
+            self._take(path)
+
+    def _take(self, place: str, *_: bool) -> None:
+        self.line.setText(place)
+        self.edited.emit()
 
 
 class _Combo(Unwheeled, QComboBox):

@@ -7,6 +7,7 @@ from pathlib import Path
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from ...engine.bundled import BUNDLED, bundled_at
 from .combo import Combo, titled
 from .preferences import read_preferences
 from .runs import ModelFacts, announcer, model_facts, recent_runs, remember_run, runs_in
@@ -14,11 +15,9 @@ from .words import as_tip
 
 __all__ = ["ModelChooser", "ModelFacts", "model_facts", "recent_runs", "remember_run"]
 
-_NONE = "No model yet. Train one in the dock Train TAP, or browse for the folder of a run."
-
 
 class ModelChooser(QWidget):
-    """A list of recent runs with a button to browse for others, and a sentence about the chosen one.
+    """A list of recent runs and what comes with the package, a button to browse, and a sentence about the chosen one.
 
     Parameters
     ----------
@@ -38,7 +37,7 @@ class ModelChooser(QWidget):
 
     def __init__(self, title: str = "") -> None:
         super().__init__()
-        self._facts: ModelFacts | None = None
+        self._facts = model_facts(next(iter(BUNDLED.values())).folder)
         self._chosen_by_hand = False
         self.list = Combo("model")
         self.list.setToolTip("Recent runs and model folders")
@@ -56,14 +55,14 @@ class ModelChooser(QWidget):
         self._fill()
 
     @property
-    def facts(self) -> ModelFacts | None:
-        """What the chosen folder says of itself; None where none is chosen."""
+    def facts(self) -> ModelFacts:
+        """What the chosen folder says of itself."""
         return self._facts
 
     @property
     def folder(self) -> Path | None:
         """The chosen folder, if it holds a model."""
-        return None if self._facts is None or self._facts.problem else self._facts.folder
+        return None if self._facts.problem else self._facts.folder
 
     def choose(self, folder: str | Path) -> None:
         """Choose a model folder; it is put into the list if it is not there."""
@@ -80,7 +79,7 @@ class ModelChooser(QWidget):
 
     def browse(self) -> None:
         """Ask for a model folder."""
-        start = self._facts.folder.parent if self._facts else read_preferences().run_folder
+        start = read_preferences().run_folder if bundled_at(self._facts.folder) else self._facts.folder.parent
         folder = QFileDialog.getExistingDirectory(self, "Choose a model folder", str(start))
         if not folder:
             return
@@ -102,22 +101,25 @@ class ModelChooser(QWidget):
         self.sentence.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
 
     def _fill(self) -> None:
-        """List the recent runs and those in the folder of runs, and keep what was chosen."""
-        before = self._facts.folder if self._facts else None
-        found = dict.fromkeys([*recent_runs(), *runs_in(read_preferences().run_folder)])
-        if before is not None and before not in found:
+        """List the recent runs, those in the folder of runs, and what comes with the package; keep what was chosen."""
+        before = self._facts.folder
+        found = dict.fromkeys(
+            [*recent_runs(), *runs_in(read_preferences().run_folder), *(one.folder for one in BUNDLED.values())]
+        )
+        if before not in found:
             found = dict.fromkeys([before, *found])
         self.list.blockSignals(True)
         self.list.clear()
         for place, path in enumerate(found):
             self._add(place, path)
-        keep = before is not None and self._chosen_by_hand
-        self.list.setCurrentIndex(max(0, self._index(before)) if keep and before else 0 if found else -1)
+        self.list.setCurrentIndex(max(0, self._index(before)) if self._chosen_by_hand else 0)
         self.list.blockSignals(False)
         self._describe()
 
     def _add(self, place: int, path: Path) -> None:
-        self.list.insertItem(place, path.name.split("_backbone_")[0] or path.name, str(path))
+        bundled = bundled_at(path)
+        name = bundled.title if bundled else path.name.split("_backbone_")[0] or path.name
+        self.list.insertItem(place, name, str(path))
         self.list.setItemData(place, as_tip(str(path)), Qt.ItemDataRole.ToolTipRole)
 
     def _index(self, path: Path) -> int:
@@ -133,10 +135,10 @@ class ModelChooser(QWidget):
 
     def _describe(self) -> None:
         path = self.list.currentData()
-        facts = model_facts(path) if path else None
+        facts = model_facts(path)
         changed = facts != self._facts
         self._facts = facts
-        self.sentence.setText(_NONE if facts is None else facts.problem or facts.sentence)
-        self.list.setToolTip(as_tip(path or ""))
+        self.sentence.setText(facts.problem or facts.sentence)
+        self.list.setToolTip(as_tip(path))
         if changed:
             self.changed.emit()

@@ -12,6 +12,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
+from ...engine.bundled import bundled_at, model_folder
 from ...engine.errors import UserError
 from ...engine.files import make_folder, read_yaml, write_json
 
@@ -122,12 +123,12 @@ def runs_in(folder: Path) -> list[Path]:
 
 def model_facts(folder: str | Path) -> ModelFacts:
     """Read what a model folder, ours or the reference's, says of itself at a glance; the weights are not read."""
-    path = Path(folder)
     try:
+        path = model_folder(folder)
         _check(path)
         return _facts(path, read_yaml(path / _KWARGS), {**_training(path), **_done(path)})
     except UserError as error:
-        return ModelFacts(path, "", str(error))
+        return ModelFacts(Path(folder), "", str(error))
 
 
 def _list() -> Path:
@@ -197,7 +198,9 @@ def _facts(path: Path, kwargs: dict[str, Any], training: dict[str, Any]) -> Mode
     else:
         words.append(f"channel {channel} alone")
     head = str(kwargs.get("projection_head", "minimal_batchnorm"))
-    return ModelFacts(path, "; ".join(words) + ".", None, known, channels, features, frames, channel, head)
+    bundled = bundled_at(path)
+    sentence = (f"{bundled.summary} " if bundled else "") + "; ".join(words) + "."
+    return ModelFacts(path, sentence, None, known, channels, features, frames, channel, head)
 
 
 _NUMBERS = (("n_features", 16), ("n_input_channels", 1), ("n_frames", 2))  # defaults of TimeArrowNet

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from ...engine.config import TrainConfig
+from ...engine.config import NETWORK_ARGUMENTS, TrainConfig
 from ...engine.errors import UserError
 from ..shared.form import OptionsForm
 from ..shared.movie_chooser import MovieChooser
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ...engine.movies import Movie
 
-_IN_VIEW = ("preset", "delta", "backbone", "size", "epochs", "minutes", "split_train", "split_val")
+_IN_VIEW = ("preset", "delta", "backbone", "init", "size", "epochs", "minutes", "split_train", "split_val")
 # What a layer says instead, and what it cannot have.
 FROM_THE_LAYER = ("input_train", "input_val", "axes", "frame_numbers", "read_recursion_level", "ndim")
 
@@ -131,7 +131,9 @@ class OrderPanel(QWidget):
         self.form.setEnabled(not locked)
 
     def _check_start(self) -> None:
-        """Look whether the model whose weights are asked for takes this movie: the engine says it only after a while.
+        """Look whether the model whose weights are asked for is this network, and takes this movie.
+
+        The engine says it only after a while.
 
         Raises
         ------
@@ -152,6 +154,12 @@ class OrderPanel(QWidget):
         own = replace(start, channel=None)  # which channel the run takes is for the form to say
         if misfit := own.misfit(1 if values["channel"] is not None else values["channels"]):
             raise UserError(misfit)
+        for name, its in recipes.network_of(values["init"]).items():
+            if name in NETWORK_ARGUMENTS and str(values[name]) != str(its):
+                title = TrainConfig.model_fields[name].title
+                raise UserError(
+                    f"{title} of the model to start from is {its}, and not {values[name]}. Choose that, or no model."
+                )
 
     def _propose(self) -> None:
         wanted = read_preferences()

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...engine.bundled import model_folder
 from ...engine.config import NETWORK_ARGUMENTS, TrainConfig
 from ...engine.errors import UserError
 from ...engine.files import read_yaml, user_path, write_yaml
@@ -101,7 +102,7 @@ def check_movie(folder: Path, movie: Movie) -> None:
         )
 
 
-def network_of(folder: Path) -> dict[str, Any]:
+def network_of(folder: str | Path) -> dict[str, Any]:
     """Return the options with which a run begins as a model folder, ours or the reference's, ends: network and channel.
 
     Raises
@@ -109,8 +110,7 @@ def network_of(folder: Path) -> dict[str, Any]:
     UserError
         If it holds no model.
     """
-    folder = user_path(folder)
-    path = folder / "model_kwargs.yaml"
+    path = model_folder(folder) / "model_kwargs.yaml"
     if not path.is_file():
         raise UserError(f"{folder} holds no model: it has no {path.name}. Choose the folder of a run.")
     kwargs = read_yaml(path)

@@ -18,6 +18,7 @@ _SCALING = {
     "movie": "intensities scaled by percentiles of the whole movie",
     "smooth": "intensities scaled by percentiles of each frame, smoothed over time",
 }
+_MOVIES = 6  # that are named
 _PRECISION = {"32": "32-bit arithmetic", "bf16": "bfloat16 arithmetic"}
 
 
@@ -40,7 +41,9 @@ def _network_rows(model: ModelDescription) -> Iterator[tuple[str, str]]:
 
 
 def _training_rows(model: ModelDescription) -> Iterator[tuple[str, str]]:
-    yield "Trained on", "; ".join(model.movies) or "not known"
+    left_out = len(model.movies) - _MOVIES
+    named = model.movies if left_out <= 1 else (*model.movies[:_MOVIES], f"and {left_out} more")
+    yield "Trained on", "; ".join(named) or "not known"
     parts = (
         _part(name, model.arguments.get(f"split_{key}")) for key, name in (("train", "training"), ("val", "validation"))
     )

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..movies.object_radius import object_radii, radius_in_words
+from .object_radius import object_radii, radius_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..movies import PreparedMovie
+    from .prepared import PreparedMovie
 
 # Pixels that should be left of the radius of objects. Measured (docs/experiments.md, "Large objects"): with 14 less is
 # learnt in the same time than with 7 and 9, and each pixel costs time; with 5 the embedding loses what is fine.
