@@ -204,6 +204,7 @@ class _Place(_Text):
         menu.addAction(f"Choose {kind}…").triggered.connect(self._browse)
         self.button.setMenu(menu)
         self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.button.setStyleSheet("QToolButton::menu-indicator { image: none; }")  # it would hide the dots
 
     def _browse(self) -> None:
         ask = QFileDialog.getExistingDirectory if self._folder else QFileDialog.getOpenFileName
