@@ -48,7 +48,7 @@ def test_json_holds_the_values(folder: Path, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["nowhere"], "nowhere is no folder. Give the model folder, which holds model_kwargs.yaml and model_state.pt, or"),
+        (["nowhere"], "nowhere is no folder. Give the model folder, which holds model_kwargs.yaml and model_state.pt"),
         (["."], "has no model_state.pt"),
         ([], "The following arguments are required: MODEL. Write: napari-tarrow-info MODEL [options]"),
         (["a", "--jsn"], "Unknown option --jsn. Did you mean --json?"),
