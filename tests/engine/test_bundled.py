@@ -34,7 +34,8 @@ NAME = "general_nuclei"
 def test_it_is_taken_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert model_folder(NAME) == BUNDLED[NAME].folder
-    assert tarrow.read_trained(NAME).folder == BUNDLED[NAME].folder
+    for name in (NAME, f"{NAME}/", Path(NAME)):
+        assert tarrow.read_trained(name).folder == BUNDLED[NAME].folder
     assert bundled_at(BUNDLED[NAME].folder) == BUNDLED[NAME]
     assert tarrow.models.TimeArrowNet.from_folder(NAME).config["backbone"] == "unet_16fmaps"
 

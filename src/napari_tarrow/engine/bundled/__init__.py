@@ -46,8 +46,8 @@ def model_folder(given: str | Path) -> Path:
     from ..files import user_path
 
     path = user_path(given)
-    own = str(given) not in BUNDLED or (path / "model_kwargs.yaml").exists()
-    return path if own else BUNDLED[str(given)].folder
+    bundled = BUNDLED.get(str(path))
+    return path if bundled is None or (path / "model_kwargs.yaml").exists() else bundled.folder
 
 
 def bundled_at(folder: str | Path) -> Bundled | None:
