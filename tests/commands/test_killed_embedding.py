@@ -97,11 +97,11 @@ def test_a_killed_embedding_goes_on_and_nothing_shows(
     seconds = commands.seconds
     moments = random.Random(kills)
     met = 0  # kills that came before the end
-    for number in range(kills):
-        out = tmp_path / f"killed{number // 4}.zarr"  # several kills for each, so that they fall into every part of it
+    outs = [tmp_path / f"killed{number // 4}.zarr" for number in range(kills)]  # kills fall into every part of each
+    for out in outs:
         met += commands.run([*words, "-o", str(out)], moments.uniform(0.1, 0.8) * seconds) == -signal.SIGKILL
     assert met
-    for out in tmp_path.glob("killed[0-9].zarr"):
+    for out in set(outs):  # on a busy machine nothing may have been there yet at any kill
         assert commands.run([*words, "-o", str(out)]) == 0
         assert_same(out, tmp_path / "whole.zarr")
         assert_same(out.with_name(f"{out.stem}_pca3.zarr"), tmp_path / "whole_pca3.zarr")
