@@ -8,7 +8,7 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-from ..engine.bundled import BUNDLED
+from ..engine.bundled import NAMES
 from .arguments import CommandParser
 from .running import run_command
 
@@ -23,7 +23,7 @@ Say what a trained model is: its network, what it wants of a movie, what it was 
 went. Folders of the reference implementation are read as well.
 """
 _EPILOG = f"Example: `{PROGRAM} runs/my_movie_backbone_unet`."
-_WORDS = {"MODEL": f"Folder of the trained model, or a network of the package: {', '.join(BUNDLED)}."}
+_WORDS = {"MODEL": f"Folder of the trained model, or a network of the package: {NAMES}."}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["BUNDLED", "Bundled", "bundled_at", "model_folder"]
+__all__ = ["BUNDLED", "NAMES", "Bundled", "bundled_at", "model_folder"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ BUNDLED: dict[str, Bundled] = {
         summary="Comes with napari-tarrow; learnt from simulated movies how fluorescent nuclei divide.",
     )
 }
+NAMES = ", ".join(BUNDLED)
 
 
 def model_folder(given: str | Path) -> Path:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, model_validator
 
-from ..bundled import BUNDLED
+from ..bundled import NAMES
 from ..options import Options, option
 from .kinds import BlockOrAuto, DeltasOrAuto, Flag, LevelOrAuto, Path, Paths, Slices, Splits, as_number, as_text
 
@@ -164,7 +164,7 @@ class TrainConfig(Options):
     )
     init: Path | None = option(
         None,
-        f"Model folder whose weights training starts from, or a network of the package: {', '.join(BUNDLED)}.",
+        f"Model folder whose weights training starts from, or a network of the package: {NAMES}.",
         title="Start from model",
         group=NETWORK,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ..bundled import BUNDLED
+from ..bundled import NAMES
 from ..options import Options, option
 from .kinds import Flag, Memory, Path, Slices
 
@@ -16,7 +16,7 @@ class UseConfig(Options):
 
     model: Path = option(
         "",
-        f"Folder of the trained model, ours or the reference's, or a network of the package: {', '.join(BUNDLED)}.",
+        f"Folder of the trained model, ours or the reference's, or a network of the package: {NAMES}.",
         title="Model",
         group=MODEL,
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ..bundled import BUNDLED, model_folder
+from ..bundled import NAMES, model_folder
 from ..devices import choose_device
 from ..errors import UserError
 from ..files import make_folder, read_yaml, replacing, write_yaml
@@ -195,7 +195,7 @@ def _require_files(folder: Path, state: str) -> None:
     if not folder.is_dir():
         raise UserError(
             f"{folder} is no folder. Give the model folder, which holds {KWARGS} and {STATE}, or the name of a network"
-            f" that comes with the package: {', '.join(BUNDLED)}."
+            f" that comes with the package: {NAMES}."
         )
     if not (folder / state).is_file():
         if (folder / FULL).is_file():

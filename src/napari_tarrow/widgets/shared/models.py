@@ -37,7 +37,7 @@ class ModelChooser(QWidget):
 
     def __init__(self, title: str = "") -> None:
         super().__init__()
-        self._facts = model_facts(next(iter(BUNDLED.values())).folder)
+        self._facts = ModelFacts(next(iter(BUNDLED.values())).folder, "")  # until the list is filled
         self._chosen_by_hand = False
         self.list = Combo("model")
         self.list.setToolTip("Recent runs and model folders")
